@@ -1,0 +1,1 @@
+//! Every difference between databases, a folder each.

@@ -1,0 +1,1 @@
+//! The rules of giving stock back, free of any database, clock, file or terminal.

@@ -1,0 +1,1 @@
+//! What the tests share: throw-away servers, shops to sweep, and the conformance suite.

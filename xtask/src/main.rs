@@ -1,0 +1,2 @@
+//! The developer commands: `cargo xtask ci|test|tidy|bench|docs`.
+fn main() {}
