@@ -1,1 +1,102 @@
 //! Every difference between databases, a folder each.
+//!
+//! [`open`] is the only place that knows which dialects there are. Adding one is a folder, a line here, a line in the
+//! conformance test, and golden files.
+
+mod deadline;
+mod postgres;
+mod sqlite;
+mod write;
+
+use std::time::Duration;
+
+use unreserve_engine::plan::Plan;
+use unreserve_engine::shop::{Answer, Shop, ShopError, ShopErrorKind};
+
+pub use sqlite::demo;
+
+/// One database family.
+struct Dialect {
+    /// The schemes its addresses begin with.
+    schemes: &'static [&'static str],
+    /// What an address looks like, for errors.
+    example: &'static str,
+    open: fn(String, Options) -> Answer<'static, Box<dyn Shop>>,
+    grants: fn(&Plan, &str) -> String,
+    index: fn(&unreserve_engine::plan::IndexAdvice, &Plan) -> String,
+}
+
+/// The only list of dialects.
+const DIALECTS: &[Dialect] = &[
+    Dialect {
+        schemes: &["postgres", "postgresql"],
+        example: "postgres://user@host/database",
+        open: postgres::open,
+        grants: postgres::grants,
+        index: postgres::index_statement,
+    },
+    Dialect {
+        schemes: &["sqlite"],
+        example: "sqlite:shop.db",
+        open: sqlite::open,
+        grants: sqlite::grants,
+        index: sqlite::index_statement,
+    },
+];
+
+/// How to talk to a database.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long one statement may take; the server is told as well.
+    pub statement_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { connect_timeout: Duration::from_secs(10), statement_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// Connects to the database at an address.
+///
+/// # Errors
+/// The address is of no known database, or the database cannot be reached or refuses us. No error holds the password.
+pub fn open(url: &str, options: Options) -> Answer<'static, Box<dyn Shop>> {
+    match dialect(url) {
+        Ok(dialect) => (dialect.open)(url.to_owned(), options),
+        Err(error) => Box::pin(async move { Err(error) }),
+    }
+}
+
+/// The statements that give a role exactly what this plan needs, where the database has roles.
+///
+/// # Errors
+/// The address is of no known database.
+pub fn grants(url: &str, plan: &Plan, role: &str) -> Result<String, ShopError> {
+    dialect(url).map(|dialect| (dialect.grants)(plan, role))
+}
+
+/// The statement that creates an index.
+///
+/// # Errors
+/// The address is of no known database.
+pub fn index_statement(url: &str, plan: &Plan, advice: &unreserve_engine::plan::IndexAdvice) -> Result<String, ShopError> {
+    dialect(url).map(|dialect| (dialect.index)(advice, plan))
+}
+
+fn dialect(url: &str) -> Result<&'static Dialect, ShopError> {
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    DIALECTS.iter().find(|dialect| dialect.schemes.contains(&scheme)).ok_or_else(|| {
+        let examples: Vec<String> = DIALECTS.iter().map(|dialect| format!("`{}`", dialect.example)).collect();
+        // The rest of the address may hold a password: only a plain word before the colon is shown.
+        let plain = !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+' || c == '-');
+        let message = if plain {
+            format!("the database address begins with `{scheme}:`, which is no database that is known here")
+        } else {
+            "the database address does not begin with a database's name".to_owned()
+        };
+        ShopError::new(ShopErrorKind::Refused, message).hint(format!("write it as {}", examples.join(" or ")))
+    })
+}

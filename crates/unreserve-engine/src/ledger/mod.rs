@@ -1,0 +1,7 @@
+//! The append-only record of releases and cancellations, and what can be read back from it.
+
+mod entry;
+mod record;
+
+pub use entry::{Entry, EntryKind, SetAside};
+pub use record::{BatchRecord, EntryRecord, Ending, HistoryQuery, SetAsideRecord, SweepEnd, SweepRecord, SweepStart};

@@ -1,0 +1,12 @@
+//! The port: what a sweep asks of a shop's database, by operation.
+
+mod error;
+mod explanation;
+mod port;
+
+pub use error::{ShopError, ShopErrorKind};
+pub use explanation::{ConditionValueSeen, Explanation, GuardSeen, ReservationSeen};
+pub use port::{
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Committed, InstallState, Ledger, Outlook, Selection,
+    Shop, ShopInfo, Surveyed,
+};

@@ -1,0 +1,42 @@
+//! What a sweep needs of the process it runs in: elapsed time, a pause, chance, and somebody who watches.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// The process's monotonic clock. It decides when to look, never what has expired.
+pub trait Clock: Send + Sync {
+    /// Time since some fixed instant; it never goes back.
+    fn elapsed(&self) -> Duration;
+
+    /// Waits.
+    fn sleep<'a>(&'a self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+    /// Random bits, for jitter.
+    fn jitter(&self) -> u64;
+}
+
+/// How far a sweep has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// How many orders were due when it began.
+    pub orders_due: u64,
+    /// How many were dealt with so far.
+    pub orders_done: u64,
+    /// How many reservations were released so far.
+    pub reservations_released: u64,
+}
+
+/// Is told how far a sweep has come.
+pub trait Observer: Send {
+    /// A batch has ended.
+    fn progressed(&mut self, progress: Progress);
+}
+
+/// Watches nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn progressed(&mut self, _: Progress) {}
+}

@@ -1,0 +1,214 @@
+//! The sweep itself: takes the lease, works the line off batch by batch, and closes the books.
+
+mod line;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use line::Line;
+
+use super::clock::{Clock, Observer};
+use super::error::SweepError;
+use crate::ledger::{Ending, SweepEnd, SweepStart};
+use crate::model::{Holder, Key, SweepId};
+use crate::plan::judge_clock;
+use crate::shop::{Acquired, CheckedShop, InstallState, Outlook, ShopError, ShopErrorKind};
+
+/// What a sweep is asked to do.
+#[derive(Debug, Clone)]
+pub struct SweepRequest {
+    /// The sweep.
+    pub sweep_id: SweepId,
+    /// Who we are; its token is the fence.
+    pub holder: Holder,
+    /// The program's version, for the ledger.
+    pub version: String,
+    /// At most so many reservations a batch.
+    pub batch_size: u32,
+    /// Stop before the first write where more orders are due than this.
+    pub max_orders: u64,
+    /// Only this order, by its key or number.
+    pub only: Option<String>,
+    /// How long a lock may be waited for.
+    pub lock_wait: Duration,
+}
+
+/// An order that was left alone.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ProtectedOrder {
+    /// Its number, or its key where it has none.
+    pub order: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a sweep knows beside the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// Orders left alone, by reason.
+    pub protected: BTreeMap<String, u64>,
+    /// The first of them by name, at most [`Facts::SHOWN`].
+    pub protected_orders: Vec<ProtectedOrder>,
+    /// Orders that are set aside now.
+    pub set_aside: u64,
+    /// The overdue time of the oldest due reservation when the sweep began, in microseconds.
+    pub oldest_overdue_micros: i64,
+    /// Whether something due was left.
+    pub remaining_due: bool,
+}
+
+impl Facts {
+    /// How many protected orders are named.
+    pub const SHOWN: usize = 1_000;
+
+    pub(super) fn protect(&mut self, key: &Key, number: Option<String>, reason: String) {
+        let count = self.protected.entry(reason.clone()).or_default();
+        *count = count.saturating_add(1);
+        if self.protected_orders.len() < Self::SHOWN {
+            let order = number.unwrap_or_else(|| key.to_string());
+            self.protected_orders.push(ProtectedOrder { order, reason });
+        }
+    }
+}
+
+/// What came of a sweep; its counts are read from the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweepOutcome {
+    /// The sweep.
+    pub sweep_id: SweepId,
+    /// What it knows beside the ledger.
+    pub facts: Facts,
+    /// The database's now when it began.
+    pub started_at: Timestamp,
+    /// How long it took, on the process's monotonic clock.
+    pub took: Duration,
+    /// The error it stopped on after its first batch; what was committed before stands.
+    pub stopped_by: Option<SweepError>,
+}
+
+/// Checks that a sweep of this shop may begin; the same for a dry run and a real one.
+pub(super) async fn look(shop: &mut dyn CheckedShop, request: &SweepRequest) -> Result<Outlook, SweepError> {
+    let evidence = shop.clock_evidence().await?;
+    judge_clock(&shop.plan().due, &evidence).map_err(SweepError::Clock)?;
+    // One more than allowed is enough to know; the exact number is counted only to be told.
+    let outlook = shop.outlook(request.max_orders.saturating_add(1)).await?;
+    if request.only.is_none() && outlook.due_orders > request.max_orders {
+        let due = shop.outlook(u64::MAX).await.map_or(outlook.due_orders, |exact| exact.due_orders);
+        return Err(SweepError::TooMany { due, max: request.max_orders });
+    }
+    Ok(outlook)
+}
+
+/// The key of the one order that was asked for.
+pub(super) async fn only(shop: &mut dyn CheckedShop, request: &SweepRequest) -> Result<Option<Key>, SweepError> {
+    let Some(order) = &request.only else { return Ok(None) };
+    match shop.explain(order).await? {
+        Some(found) => Ok(Some(found.key)),
+        None => Err(SweepError::NoSuchOrder(order.clone())),
+    }
+}
+
+/// Runs one sweep.
+///
+/// # Errors
+/// Whatever kept it from beginning; nothing was written then. An error after the first batch is told in the outcome.
+pub async fn sweep(
+    shop: &mut dyn CheckedShop,
+    clock: &dyn Clock,
+    request: &SweepRequest,
+    observer: &mut dyn Observer,
+) -> Result<SweepOutcome, SweepError> {
+    let began = clock.elapsed();
+    let info = shop.info().clone();
+    if let Some(reason) = info.read_only {
+        return Err(SweepError::ReadOnly(reason));
+    }
+    if info.installed != InstallState::Current {
+        return Err(SweepError::NotInstalled(info.installed));
+    }
+    let outlook = look(shop, request).await?;
+    let only = only(shop, request).await?;
+    acquire(shop, request).await?;
+    let mut line = Line::new(shop, clock, request, observer, outlook.due_orders);
+    let stopped_by = line.work(only).await.err();
+    let mut facts = line.facts;
+    facts.oldest_overdue_micros = outlook.oldest_overdue_micros;
+    let stopped_by = finish(shop, clock, request, &mut facts, (began, stopped_by)).await;
+    let took = clock.elapsed().saturating_sub(began);
+    Ok(SweepOutcome { sweep_id: request.sweep_id, facts, started_at: outlook.now, took, stopped_by })
+}
+
+/// What is written when the sweep begins.
+fn sweep_start(shop: &dyn CheckedShop, request: &SweepRequest) -> SweepStart {
+    SweepStart {
+        sweep_id: request.sweep_id,
+        profile: shop.plan().profile.clone(),
+        version: request.version.clone(),
+        holder: request.holder.to_string(),
+    }
+}
+
+async fn acquire(shop: &mut dyn CheckedShop, request: &SweepRequest) -> Result<(), SweepError> {
+    let start = sweep_start(shop, request);
+    match shop.acquire(&request.holder, &start).await? {
+        Acquired::Yes => Ok(()),
+        Acquired::HeldBy { holder, heard_seconds_ago } => Err(SweepError::Held { holder, heard_seconds_ago }),
+    }
+}
+
+/// Looks at what is left, and closes the books; an error here must not hide what the sweep did.
+async fn finish(
+    shop: &mut dyn CheckedShop,
+    clock: &dyn Clock,
+    request: &SweepRequest,
+    facts: &mut Facts,
+    (began, stopped_by): (Duration, Option<SweepError>),
+) -> Option<SweepError> {
+    let left = leftovers(shop, facts).await;
+    let stopped_by = stopped_by.or_else(|| left.err().map(SweepError::Shop));
+    if matches!(&stopped_by, Some(SweepError::Shop(error)) if error.kind == ShopErrorKind::Fenced) {
+        // The lease is another's: its books are not ours to close.
+        return stopped_by;
+    }
+    let ending = match &stopped_by {
+        Some(_) => Ending::Failed,
+        None if facts.set_aside > 0 || facts.remaining_due => Ending::Problems,
+        None => Ending::Done,
+    };
+    let end = SweepEnd {
+        sweep_id: request.sweep_id,
+        ending,
+        duration_micros: i64::try_from(clock.elapsed().saturating_sub(began).as_micros()).unwrap_or(i64::MAX),
+        protected: facts.protected.clone(),
+        set_aside: facts.set_aside,
+        oldest_overdue_micros: facts.oldest_overdue_micros,
+        remaining_due: facts.remaining_due,
+        error: stopped_by.as_ref().map(describe),
+    };
+    let closed = shop.close(&request.holder.token, &end).await;
+    stopped_by.or_else(|| closed.err().map(SweepError::Shop))
+}
+
+/// The whole chain of an error in one line, for the ledger.
+fn describe(error: &SweepError) -> String {
+    match error {
+        SweepError::Shop(source) => format!("{error}: {source}"),
+        other => other.to_string(),
+    }
+}
+
+/// What is due still was locked by the shop, or was busy, or came in the meantime.
+async fn leftovers(shop: &mut dyn CheckedShop, facts: &mut Facts) -> Result<(), ShopError> {
+    const COUNTED: u64 = 10_000;
+    let outlook = shop.outlook(COUNTED).await?;
+    let busy = facts.protected.get("busy").copied().unwrap_or(0);
+    facts.remaining_due = outlook.due_orders > 0;
+    let locked = outlook.due_orders.saturating_sub(busy);
+    if locked > 0 {
+        facts.protected.insert("locked".to_owned(), locked);
+    }
+    let shown = u32::try_from(COUNTED).unwrap_or(u32::MAX);
+    facts.set_aside = u64::try_from(shop.orders_set_aside(shown).await?.len()).unwrap_or(u64::MAX);
+    Ok(())
+}
