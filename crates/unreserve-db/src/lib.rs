@@ -5,7 +5,7 @@
 
 mod deadline;
 mod postgres;
-mod sqlite;
+//SQ mod sqlite;
 mod write;
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use unreserve_engine::plan::Plan;
 use unreserve_engine::shop::{Answer, Shop, ShopError, ShopErrorKind};
 
-pub use sqlite::demo;
+//SQ pub use sqlite::demo;
 
 /// One database family.
 struct Dialect {
@@ -34,13 +34,6 @@ const DIALECTS: &[Dialect] = &[
         open: postgres::open,
         grants: postgres::grants,
         index: postgres::index_statement,
-    },
-    Dialect {
-        schemes: &["sqlite"],
-        example: "sqlite:shop.db",
-        open: sqlite::open,
-        grants: sqlite::grants,
-        index: sqlite::index_statement,
     },
 ];
 

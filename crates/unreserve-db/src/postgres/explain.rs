@@ -1,0 +1,114 @@
+//! Everything a sweep would look at for one order.
+
+use unreserve_engine::model::Key;
+use unreserve_engine::plan::Plan;
+use unreserve_engine::shop::{ConditionValueSeen, Explanation, GuardSeen, ReservationSeen, ShopError};
+
+use super::batch::with_constants;
+use super::connect::Link;
+use super::fragments::Statement;
+use super::render::Statements;
+use super::values::{Parameters, read, read_now, read_whole_key};
+use super::{ledger, rows};
+
+/// Looks an order up by its number, then by its key.
+pub(super) async fn explain(
+    link: &mut Link,
+    plan: &Plan,
+    statements: &Statements,
+    installed: bool,
+    order: &str,
+) -> Result<Option<Explanation>, ShopError> {
+    let by_number = match &statements.explain_by_number {
+        Some(statement) => find(link, plan, statement, order).await?,
+        None => None,
+    };
+    let found = match by_number {
+        Some(found) => Some(found),
+        None => find(link, plan, &statements.explain_by_key, order).await?,
+    };
+    let Some(mut found) = found else { return Ok(None) };
+    link.begin_read().await?;
+    let rest = read_rest(link, plan, statements, installed, &mut found).await;
+    link.end(rest).await?;
+    found.locked = locked(link, statements, &found.key).await;
+    Ok(Some(found))
+}
+
+async fn find(link: &mut Link, plan: &Plan, statement: &Statement, order: &str) -> Result<Option<Explanation>, ShopError> {
+    let parameters = with_constants(Parameters::new().with(order.to_owned()), statement).finish()?;
+    link.begin_read().await?;
+    let outcome = link.rows(statement.name, &statement.sql, parameters).await;
+    let rows = match link.end(outcome).await {
+        // What cannot be a key of this type is no key of an order.
+        Err(error) if matches!(error.code.as_deref(), Some("22P02" | "22003")) => return Ok(None),
+        other => other?,
+    };
+    let Some(row) = rows.first() else { return Ok(None) };
+    let name = statement.name;
+    let mut index = 5_usize;
+    let mut unpaid_conditions = Vec::new();
+    for condition in &plan.order.unpaid {
+        let (value, unpaid) = (read(row, index, name)?, read(row, index.saturating_add(1), name)?);
+        unpaid_conditions.push(ConditionValueSeen { column: condition.column.name.clone(), value, unpaid });
+        index = index.saturating_add(2);
+    }
+    let mut guards = Vec::new();
+    for guard in &plan.guards {
+        guards.push(GuardSeen { name: guard.name.clone(), holds: read(row, index, name)? });
+        index = index.saturating_add(1);
+    }
+    Ok(Some(Explanation {
+        key: read_whole_key(row, 0, 1, name)?,
+        number: read(row, 1, name)?,
+        now: read_now(row, 2, name)?,
+        unpaid_conditions,
+        unpaid: read(row, 3, name)?,
+        cancelled: read(row, 4, name)?,
+        guards,
+        reservations: Vec::new(),
+        locked: None,
+        set_aside: None,
+        ledger: Vec::new(),
+    }))
+}
+
+async fn read_rest(link: &mut Link, plan: &Plan, statements: &Statements, installed: bool, found: &mut Explanation) -> Result<(), ShopError> {
+    let statement = &statements.explain_reservations;
+    let keys = [found.key.clone()];
+    let parameters = with_constants(Parameters::new().with_keys(keys.iter(), 1), statement).finish()?;
+    let active_index = plan.reservation.key.len().saturating_add(5);
+    let active_index = plan.stock.iter().fold(active_index, |index, stock| index.saturating_add(stock.key.len()));
+    for row in link.rows(statement.name, &statement.sql, parameters).await? {
+        let (_, seen) = rows::reservation(plan, &row, statement.name)?;
+        let overdue_micros = read(&row, plan.reservation.key.len().saturating_add(4), statement.name)?;
+        found.reservations.push(ReservationSeen {
+            key: seen.key,
+            quantity: seen.quantity,
+            active: read(&row, active_index, statement.name)?,
+            expires_at: seen.expires_at,
+            expired: seen.due,
+            overdue_micros,
+        });
+    }
+    if installed {
+        found.set_aside = ledger::order_set_aside(link, &plan.profile, &found.key).await?;
+        found.ledger = ledger::entries_of_order(link, &found.key).await?;
+    }
+    Ok(())
+}
+
+/// Tries the lock and gives it back at once. Where the role or the server does not allow it, nobody can say.
+async fn locked(link: &mut Link, statements: &Statements, key: &Key) -> Option<bool> {
+    let statement = &statements.try_lock;
+    let keys = [key.clone()];
+    let parameters = Parameters::new().with_keys(keys.iter(), 1).finish().ok()?;
+    link.begin_write().await.ok()?;
+    let rows = link.rows(statement.name, &statement.sql, parameters).await;
+    let answer = rows.as_ref().ok().map(Vec::is_empty);
+    // Always undone: nothing was written, and the lock must go at once.
+    if link.simple("rollback", "ROLLBACK".to_owned()).await.is_err() {
+        link.cut();
+    }
+    answer
+}

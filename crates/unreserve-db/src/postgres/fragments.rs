@@ -1,0 +1,319 @@
+//! The parts that statements are made of: conditions, assignments, instants, quantities.
+
+use unreserve_engine::plan::{Assignment, Column, Condition, GuardPlan, Kind, Plan, Table, Test, TimeEncoding, Zone};
+use unreserve_engine::profile::ExpiryHome;
+
+use crate::write::{all, quoted};
+
+/// A value of the profile, sent as a parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Constant {
+    /// One text.
+    Text(String),
+    /// A list of texts.
+    Texts(Vec<String>),
+}
+
+/// One statement: its text, and the constants that follow its own parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Statement {
+    /// What an operator finds in the process list.
+    pub(super) name: &'static str,
+    /// The text.
+    pub(super) sql: String,
+    /// Sent behind the parameters that change.
+    pub(super) constants: Vec<Constant>,
+}
+
+/// Writes one statement, numbering its parameters: first those that change from call to call, then the constants.
+pub(super) struct Writer<'a> {
+    pub(super) plan: &'a Plan,
+    name: &'static str,
+    changing: usize,
+    constants: Vec<Constant>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(plan: &'a Plan, name: &'static str, changing: usize) -> Self {
+        Self { plan, name, changing, constants: Vec::new() }
+    }
+
+    pub(super) fn finish(self, body: &str) -> Statement {
+        Statement { name: self.name, sql: format!("/* unreserve {} */\n{body}", self.name), constants: self.constants }
+    }
+
+    fn constant(&mut self, constant: Constant) -> String {
+        let known = self.constants.iter().position(|other| *other == constant);
+        let index = known.unwrap_or_else(|| {
+            self.constants.push(constant);
+            self.constants.len().saturating_sub(1)
+        });
+        format!("${}", self.changing.saturating_add(index).saturating_add(1))
+    }
+
+    /// The profile's name, as it stands in our own tables.
+    pub(super) fn profile(&mut self) -> String {
+        let profile = self.plan.profile.clone();
+        format!("{}::text", self.constant(Constant::Text(profile)))
+    }
+
+    fn condition(&mut self, alias: &str, condition: &Condition) -> String {
+        let column = format!("{alias}.{}", quoted(&condition.column.name));
+        match &condition.test {
+            Test::Null => format!("{column} IS NULL"),
+            Test::NotNull => format!("{column} IS NOT NULL"),
+            Test::OneOf(values) => {
+                let values = values.iter().map(unreserve_engine::plan::Value::text).collect();
+                let list = self.constant(Constant::Texts(values));
+                format!("{column} = ANY ({list}::text[]::{}[])", cast_type(&condition.column))
+            }
+        }
+    }
+
+    /// All of these conditions, in parentheses; true where there are none.
+    pub(super) fn conditions(&mut self, alias: &str, conditions: &[Condition]) -> String {
+        let list: Vec<String> = conditions.iter().map(|condition| self.condition(alias, condition)).collect();
+        format!("({})", all(&list, "true"))
+    }
+
+    /// Whether the reservation `r` still holds stock.
+    pub(super) fn active(&mut self) -> String {
+        self.conditions("r", &self.plan.reservation.active)
+    }
+
+    /// Whether the order `o` is unpaid. NULL is not unpaid.
+    pub(super) fn unpaid(&mut self) -> String {
+        self.conditions("o", &self.plan.order.unpaid)
+    }
+
+    /// Whether the order `o` is cancelled already.
+    pub(super) fn cancelled(&mut self) -> String {
+        if self.plan.order.cancelled.is_empty() { "false".to_owned() } else { self.conditions("o", &self.plan.order.cancelled) }
+    }
+
+    /// Whether a guard holds for the order `o`.
+    pub(super) fn guard(&mut self, guard: &GuardPlan) -> String {
+        match &guard.evidence {
+            None => self.conditions("o", &guard.conditions),
+            Some((table, key)) => {
+                let conditions = self.conditions("g", &guard.conditions);
+                format!(
+                    "EXISTS (SELECT 1 FROM {} AS g WHERE g.{} = o.{} AND {conditions})",
+                    table_name(table), quoted(&key.name), quoted(&self.plan.order.key.name)
+                )
+            }
+        }
+    }
+
+    /// That no guard holds for the order `o`.
+    pub(super) fn unguarded(&mut self) -> String {
+        let guards: Vec<String> = self.plan.guards.iter().map(|guard| format!("(NOT coalesce({}, false))", self.guard(guard))).collect();
+        all(&guards, "true")
+    }
+
+    /// The expiry column, as it stands.
+    pub(super) fn expiry_column(&self) -> String {
+        let time = &self.plan.due.time;
+        format!("{}.{}", alias(time.home), quoted(&time.column.name))
+    }
+
+    /// The place of a time column on the line of time, as `timestamptz`.
+    pub(super) fn instant(&mut self, home: ExpiryHome, column: &Column, encoding: &TimeEncoding) -> String {
+        let column = format!("{}.{}", alias(home), quoted(&column.name));
+        match encoding {
+            TimeEncoding::Instant | TimeEncoding::Text { .. } => format!("{column}::timestamptz"),
+            TimeEncoding::DateTime(Zone::Utc) => format!("({column} AT TIME ZONE 'UTC')"),
+            TimeEncoding::DateTime(Zone::Offset(seconds)) => {
+                format!("(({column} - interval '{seconds} seconds') AT TIME ZONE 'UTC')")
+            }
+            // An hour that comes twice is read as the later one, so nothing is released early.
+            TimeEncoding::DateTime(Zone::Named(zone)) => {
+                let zone = self.constant(Constant::Text(zone.clone()));
+                format!("({column} AT TIME ZONE {zone}::text)")
+            }
+            TimeEncoding::EpochSeconds => format!("to_timestamp({column}::double precision)"),
+            TimeEncoding::EpochMilliseconds => format!("to_timestamp({column}::double precision / 1000)"),
+        }
+    }
+
+    /// When the reservation `r` expires, timeout and grace included.
+    pub(super) fn expires_at(&mut self) -> String {
+        let time = self.plan.due.time.clone();
+        let instant = self.instant(time.home, &time.column, &time.encoding);
+        format!("({instant} + interval '{} seconds')", self.plan.due.after.as_secs())
+    }
+
+    /// Whether the reservation `r` has expired: the bare column against the transaction's now, so that an index serves.
+    pub(super) fn due(&mut self) -> String {
+        let time = self.plan.due.time.clone();
+        let column = self.expiry_column();
+        let cutoff = format!("(now() - interval '{} seconds')", self.plan.due.after.as_secs());
+        match &time.encoding {
+            TimeEncoding::Instant => format!("{column} <= {cutoff}"),
+            TimeEncoding::DateTime(Zone::Utc) => format!("{column} <= ({cutoff} AT TIME ZONE 'UTC')"),
+            TimeEncoding::DateTime(Zone::Offset(seconds)) => {
+                format!("{column} <= ({cutoff} AT TIME ZONE 'UTC') + interval '{seconds} seconds'")
+            }
+            TimeEncoding::DateTime(Zone::Named(_)) | TimeEncoding::Text { .. } => {
+                format!("{} <= {cutoff}", self.instant(time.home, &time.column, &time.encoding))
+            }
+            TimeEncoding::EpochSeconds => format!("{column} <= floor(extract(epoch FROM {cutoff}))"),
+            TimeEncoding::EpochMilliseconds => format!("{column} <= floor(extract(epoch FROM {cutoff}) * 1000)"),
+        }
+    }
+
+    /// The orders and reservations a sweep looks at, as `r` and `o`.
+    pub(super) fn line(&self) -> String {
+        let reservation = &self.plan.reservation;
+        let order = &self.plan.order;
+        format!(
+            "FROM {} AS r\nJOIN {} AS o ON o.{} = r.{}",
+            table_name(&reservation.table), table_name(&order.table), quoted(&order.key.name), quoted(&reservation.order.name)
+        )
+    }
+
+    /// That the order `o` is not kept out of the way.
+    pub(super) fn not_set_aside(&mut self) -> String {
+        let profile = self.profile();
+        format!(
+            "NOT EXISTS (SELECT 1 FROM unreserve.set_aside AS s WHERE s.profile = {profile} AND s.order_key = {} AND s.retry_at > now())",
+            self.order_key()
+        )
+    }
+
+    /// The order's key as text.
+    pub(super) fn order_key(&self) -> String {
+        text("o", &self.plan.order.key)
+    }
+
+    /// The order's number as text.
+    pub(super) fn order_number(&self) -> String {
+        self.plan.order.number.as_ref().map_or_else(|| "NULL::text".to_owned(), |number| text("o", number))
+    }
+
+    /// The reservation's key columns as text.
+    pub(super) fn reservation_key(&self) -> String {
+        list(self.plan.reservation.key.iter().map(|column| text("r", column)))
+    }
+
+    /// A quantity or counter in the smallest unit; NULL where it has more decimals than the profile keeps.
+    pub(super) fn quantity(&self, alias: &str, column: &Column) -> String {
+        let whole = column.kind == Kind::Integer;
+        let column = format!("{alias}.{}", quoted(&column.name));
+        match power_of_ten(self.plan.reservation.scale) {
+            1 if whole => format!("{column}::bigint"),
+            1 => format!("CASE WHEN {column} = trunc({column}::numeric) THEN {column}::bigint END"),
+            factor => format!("CASE WHEN {column} * {factor} = trunc({column} * {factor}) THEN ({column} * {factor})::bigint END"),
+        }
+    }
+
+    /// A count of smallest units as the column keeps it.
+    pub(super) fn written_quantity(&self, value: &str) -> String {
+        match power_of_ten(self.plan.reservation.scale) {
+            1 => value.to_owned(),
+            factor => format!("({value}::numeric / {factor})"),
+        }
+    }
+
+    /// `column = value, …`
+    pub(super) fn assignments(&mut self, assignments: &[Assignment]) -> Vec<String> {
+        assignments
+            .iter()
+            .map(|assignment| {
+                let column = assignment.column();
+                let value = match assignment {
+                    Assignment::Null(_) => "NULL".to_owned(),
+                    Assignment::Value(column, value) => {
+                        format!("{}::text::{}", self.constant(Constant::Text(value.text())), cast_type(column))
+                    }
+                    Assignment::Now(_, encoding) => self.now(encoding),
+                };
+                format!("{} = {value}", quoted(&column.name))
+            })
+            .collect()
+    }
+
+    fn now(&mut self, encoding: &TimeEncoding) -> String {
+        match encoding {
+            TimeEncoding::Instant => "now()".to_owned(),
+            TimeEncoding::DateTime(Zone::Utc) => "(now() AT TIME ZONE 'UTC')".to_owned(),
+            TimeEncoding::DateTime(Zone::Offset(seconds)) => format!("((now() AT TIME ZONE 'UTC') + interval '{seconds} seconds')"),
+            TimeEncoding::DateTime(Zone::Named(zone)) => {
+                format!("(now() AT TIME ZONE {}::text)", self.constant(Constant::Text(zone.clone())))
+            }
+            TimeEncoding::EpochSeconds => "floor(extract(epoch FROM now()))::bigint".to_owned(),
+            TimeEncoding::EpochMilliseconds => "floor(extract(epoch FROM now()) * 1000)::bigint".to_owned(),
+            TimeEncoding::Text { letter_t, suffix, .. } => {
+                let middle = if *letter_t { "\"T\"" } else { " " };
+                let suffix = if suffix.is_empty() { "" } else { "\"Z\"" };
+                format!("to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD{middle}HH24:MI:SS.US{suffix}')")
+            }
+        }
+    }
+}
+
+/// Microseconds since 1970; NULL for NULL and for infinity.
+pub(super) fn micros(instant: &str) -> String {
+    format!("(CASE WHEN isfinite({instant}) THEN (extract(epoch FROM {instant}) * 1000000)::bigint END)")
+}
+
+fn alias(home: ExpiryHome) -> &'static str {
+    match home {
+        ExpiryHome::Reservation => "r",
+        ExpiryHome::Order => "o",
+    }
+}
+
+/// A column as text.
+pub(super) fn text(alias: &str, column: &Column) -> String {
+    format!("{alias}.{}::text", quoted(&column.name))
+}
+
+/// Parts joined by commas.
+pub(super) fn list(parts: impl IntoIterator<Item = String>) -> String {
+    parts.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// A table with its schema, quoted.
+pub(super) fn table_name(table: &Table) -> String {
+    match &table.schema {
+        Some(schema) => format!("{}.{}", quoted(schema), quoted(&table.name)),
+        None => quoted(&table.name),
+    }
+}
+
+/// The column's type without its modifiers: a cast to `varchar(3)` would cut a value off without a word.
+pub(super) fn cast_type(column: &Column) -> String {
+    let mut name = String::new();
+    let mut depth = 0_u32;
+    for letter in column.sql_type.chars() {
+        match letter {
+            '(' => depth = depth.saturating_add(1),
+            ')' => depth = depth.saturating_sub(1),
+            letter if depth == 0 => name.push(letter),
+            _ => {}
+        }
+    }
+    // A bare `character` means one letter.
+    if name == "character" { "bpchar".to_owned() } else { name }
+}
+
+fn power_of_ten(scale: u8) -> u64 {
+    10_u64.checked_pow(u32::from(scale)).unwrap_or(1)
+}
+
+/// `unnest($1::text[]::uuid[], …)`: arrays of key parts, from parameter `first` on.
+pub(super) fn key_arrays(columns: &[&Column], first: usize) -> String {
+    list(columns.iter().enumerate().map(|(index, column)| format!("${}::text[]::{}[]", first.saturating_add(index), cast_type(column))))
+}
+
+/// `k0, k1, …`
+pub(super) fn key_names(count: usize) -> String {
+    list((0..count).map(|index| format!("k{index}")))
+}
+
+/// `alias."a" = t.k0 AND …`
+pub(super) fn key_matches(alias: &str, columns: &[&Column]) -> String {
+    let parts: Vec<String> = columns.iter().enumerate().map(|(index, column)| format!("{alias}.{} = t.k{index}", quoted(&column.name))).collect();
+    all(&parts, "true")
+}

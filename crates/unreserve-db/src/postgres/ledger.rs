@@ -1,0 +1,374 @@
+//! Our own tables: the lease, the ledger, and the orders that are set aside.
+
+use std::collections::BTreeMap;
+
+use sqlx::postgres::PgRow;
+use unreserve_engine::ledger::{BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart};
+use unreserve_engine::model::{BatchId, Holder, Key, SweepId};
+use unreserve_engine::shop::{Acquired, InstallState, ShopError, ShopErrorKind};
+
+use super::connect::{Link, local_settings};
+use super::values::{Parameters, only_row, read, read_count, read_instant, read_now, signed};
+
+/// The version of our tables that this program writes.
+const VERSION: u32 = 1;
+
+/// Creates our tables.
+pub(super) const INSTALL: &str = include_str!("ledger.sql");
+
+/// A lease that was not heard of for so long is free. A live holder is heard of with every batch.
+const LEASE: &str = "interval '30 seconds'";
+
+/// `$1` profile, `$2` token. Locks the lease row, so that whoever takes over waits until this transaction has ended.
+pub(super) const FENCE: &str = "/* unreserve fence */
+UPDATE unreserve.lease SET heard_at = clock_timestamp(), backend_pid = pg_backend_pid(),
+       backend_start = (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) AS a)
+WHERE profile = $1::text AND token = $2::text
+RETURNING epoch, (extract(epoch FROM now()) * 1000000)::bigint";
+
+/// Where a batch belongs.
+pub(super) struct BatchPlace<'a> {
+    pub(super) profile: &'a str,
+    pub(super) sweep_id: SweepId,
+    pub(super) epoch: i64,
+}
+
+/// Which version of our tables is there.
+pub(super) async fn state(link: &mut Link) -> Result<InstallState, ShopError> {
+    const THERE: &str = "/* unreserve state */ SELECT count(*) FROM pg_catalog.pg_class AS c
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = 'unreserve' AND c.relname = 'meta'";
+    const FOUND: &str = "/* unreserve version */ SELECT coalesce(max(version), 0)::bigint FROM unreserve.meta";
+    let there = only_row(link.rows("state", THERE, Parameters::new().finish()?).await?, "state")?;
+    if read_count(&there, 0, "state")? == 0 {
+        return Ok(InstallState::Absent);
+    }
+    let found = only_row(link.rows("version", FOUND, Parameters::new().finish()?).await?, "version")?;
+    let version = u32::try_from(read_count(&found, 0, "version")?).unwrap_or(u32::MAX);
+    Ok(match version.cmp(&VERSION) {
+        std::cmp::Ordering::Less => InstallState::Old(version),
+        std::cmp::Ordering::Equal => InstallState::Current,
+        std::cmp::Ordering::Greater => InstallState::Newer(version),
+    })
+}
+
+/// `$1` profile, `$2` token, `$3` host, `$4` process, `$5` state directory, `$6` sweep, `$7` version, `$8` holder.
+/// Free is a lease that nobody holds, that was ours already, whose holder fell silent, whose connection is gone, or
+/// whose state directory is the one whose lock this process has just been given.
+const ACQUIRE: &str = "/* unreserve acquire */
+WITH taken AS (
+    UPDATE unreserve.lease AS l
+    SET epoch = l.epoch + 1, token = $2::text, host = $3::text, process_id = $4::bigint, state_dir = $5::text, heard_at = clock_timestamp(),
+        backend_pid = pg_backend_pid(), backend_start = (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) AS a)
+    WHERE l.profile = $1::text AND (
+        l.token IS NULL OR l.token = $2::text OR l.heard_at < clock_timestamp() - LEASE
+        OR (l.host = $3::text AND l.state_dir = $5::text)
+        OR NOT EXISTS (SELECT 1 FROM pg_stat_get_activity(l.backend_pid) AS a
+                       WHERE a.backend_start IS NULL OR a.backend_start = l.backend_start))
+    RETURNING l.epoch
+)
+INSERT INTO unreserve.sweep (sweep_id, profile, version, holder)
+SELECT $6::text::uuid, $1::text, $7::text, $8::text FROM taken
+ON CONFLICT (sweep_id) DO UPDATE SET sweep_id = excluded.sweep_id WHERE false
+RETURNING 1";
+
+const LEASE_ROW: &str = "/* unreserve lease_row */ INSERT INTO unreserve.lease (profile) VALUES ($1::text) ON CONFLICT DO NOTHING";
+
+const HOLDER: &str = "/* unreserve holder */
+SELECT token, coalesce(host, ''), coalesce(process_id, 0), coalesce(state_dir, ''),
+       coalesce(extract(epoch FROM clock_timestamp() - heard_at), 0)::bigint
+FROM unreserve.lease WHERE profile = $1::text";
+
+/// Takes the lease, and writes that the sweep begins. Not waiting for the disk is safe here: the token is random, so a
+/// lease that a crash forgets is a lease that no batch of ours can pass, and every batch's own commit waits.
+pub(super) async fn acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Result<Acquired, ShopError> {
+    let settings = local_settings(link.statement_timeout_ms(), std::time::Duration::from_secs(3));
+    link.simple("begin_acquire", format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {settings}; SET LOCAL synchronous_commit = off")).await?;
+    let outcome = try_acquire(link, holder, start).await;
+    link.end(outcome).await
+}
+
+async fn try_acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Result<Acquired, ShopError> {
+    let sql = ACQUIRE.replace("LEASE", LEASE);
+    let profile = || Parameters::new().with(start.profile.clone());
+    for first in [true, false] {
+        let parameters = profile()
+            .with(holder.token.clone())
+            .with(holder.host.clone())
+            .with(i64::from(holder.process_id))
+            .with(holder.state_dir.clone())
+            .with(start.sweep_id.to_string())
+            .with(start.version.clone())
+            .with(start.holder.clone());
+        let taken = link.rows("acquire", &sql, parameters.finish()?).await?;
+        if !taken.is_empty() {
+            return Ok(Acquired::Yes);
+        }
+        if first {
+            // The first sweep of this profile ever: the row is made, then taken like any other.
+            link.execute("lease_row", LEASE_ROW, profile().finish()?).await?;
+        }
+    }
+    let row = only_row(link.rows("holder", HOLDER, profile().finish()?).await?, "holder")?;
+    let token: Option<String> = read(&row, 0, "holder")?;
+    if token.as_deref() == Some(holder.token.as_str()) {
+        // Ours, and the sweep was written before: acquiring again is how a commit under way is waited for.
+        return Ok(Acquired::Yes);
+    }
+    let process_id = u32::try_from(read::<i64>(&row, 2, "holder")?).unwrap_or(0);
+    let (host, state_dir) = (read(&row, 1, "holder")?, read(&row, 3, "holder")?);
+    let other = Holder { token: token.unwrap_or_default(), host, process_id, state_dir };
+    Ok(Acquired::HeldBy { holder: other, heard_seconds_ago: read(&row, 4, "holder")? })
+}
+
+/// `$1…$8` the batch, `$9` profile, `$10…$18` the entries, a list a column.
+const APPEND: &str = "/* unreserve append_ledger */
+WITH batch AS (
+    INSERT INTO unreserve.batch (batch_id, sweep_id, epoch, reservations, units, stock_rows, orders_cancelled, drift)
+    VALUES ($1::text::uuid, $2::text::uuid, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint, $8::bigint)
+), settled AS (
+    DELETE FROM unreserve.set_aside AS s WHERE s.profile = $9::text AND s.order_key = ANY ($11::text[])
+)
+INSERT INTO unreserve.entry (batch_id, kind, order_key, order_number, reservation_key, stock, quantity, drift, expires_at, overdue_us)
+SELECT $1::text::uuid, e.kind, e.order_key, e.order_number, e.reservation_key, e.stock, e.quantity, e.drift,
+       timestamptz 'epoch' + e.expires_us * interval '1 microsecond', e.overdue_us
+FROM unnest($10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])
+     AS e(kind, order_key, order_number, reservation_key, stock, quantity, drift, expires_us, overdue_us)";
+
+/// Appends a batch and its entries in one statement.
+pub(super) async fn append(link: &mut Link, place: BatchPlace<'_>, record: &BatchRecord, entries: &[Entry]) -> Result<(), ShopError> {
+    fn column<T>(entries: &[Entry], read: impl Fn(&Entry) -> T) -> Vec<T> {
+        entries.iter().map(read).collect()
+    }
+    let parameters = Parameters::new()
+        .with(record.batch_id.to_string())
+        .with(place.sweep_id.to_string())
+        .with(place.epoch)
+        .with(signed(record.reservations))
+        .with(record.units)
+        .with(signed(record.stock_rows))
+        .with(signed(record.orders_cancelled))
+        .with(record.drift)
+        .with(place.profile.to_owned())
+        .with(column(entries, |entry| entry.kind.word().to_owned()))
+        .with(column(entries, |entry| entry.order.to_string()))
+        .with(column(entries, |entry| entry.number.clone()))
+        .with(column(entries, |entry| entry.reservation.as_ref().map(Key::to_string)))
+        .with(column(entries, |entry| entry.stock.clone()))
+        .with(column(entries, |entry| entry.quantity.units()))
+        .with(column(entries, |entry| entry.drift.units()))
+        .with(column(entries, |entry| entry.expires_at.map(jiff::Timestamp::as_microsecond)))
+        .with(column(entries, |entry| entry.overdue_micros));
+    let written = link.execute("append_ledger", APPEND, parameters.finish()?).await?;
+    if usize::try_from(written).is_ok_and(|written| written == entries.len()) {
+        return Ok(());
+    }
+    Err(ShopError::new(ShopErrorKind::Invariant, format!("{written} of {} ledger entries were written", entries.len())).during("append_ledger"))
+}
+
+/// The committed batch of that identity.
+pub(super) async fn find_batch(link: &mut Link, batch_id: BatchId) -> Result<Option<BatchRecord>, ShopError> {
+    const SQL: &str = "/* unreserve find_batch */
+        SELECT reservations, units, stock_rows, orders_cancelled, drift FROM unreserve.batch WHERE batch_id = $1::text::uuid";
+    link.begin_read().await?;
+    let outcome = link.rows("find_batch", SQL, Parameters::new().with(batch_id.to_string()).finish()?).await;
+    let rows = link.end(outcome).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let count = |index| read_count(row, index, "find_batch");
+    Ok(Some(BatchRecord {
+        batch_id,
+        reservations: count(0)?,
+        units: read(row, 1, "find_batch")?,
+        stock_rows: count(2)?,
+        orders_cancelled: count(3)?,
+        drift: read(row, 4, "find_batch")?,
+    }))
+}
+
+/// `$1` profile, `$2` token, `$3` order, `$4` number, `$5` reason.
+const SET_ASIDE: &str = "/* unreserve set_aside */
+INSERT INTO unreserve.set_aside AS s (profile, order_key, order_number, reason, retry_at)
+SELECT $1::text, $3::text, $4::text, $5::text, now() + interval '1 hour'
+FROM unreserve.lease AS l WHERE l.profile = $1::text AND l.token = $2::text
+ON CONFLICT (profile, order_key) DO UPDATE SET reason = excluded.reason, attempts = s.attempts + 1, retry_at = excluded.retry_at";
+
+/// Keeps an order out of the way for an hour.
+pub(super) async fn set_aside(link: &mut Link, profile: &str, token: &str, aside: &SetAside) -> Result<(), ShopError> {
+    let parameters = Parameters::new()
+        .with(profile.to_owned())
+        .with(token.to_owned())
+        .with(aside.order.to_string())
+        .with(aside.number.clone())
+        .with(aside.reason.clone());
+    link.begin_write().await?;
+    let outcome = match parameters.finish() {
+        Ok(parameters) => link.execute("set_aside", SET_ASIDE, parameters).await,
+        Err(error) => Err(error),
+    };
+    match link.end(outcome).await? {
+        0 => Err(ShopError::new(ShopErrorKind::Fenced, "another instance has taken over the sweep of this shop")),
+        _ => Ok(()),
+    }
+}
+
+/// `$1` profile, `$2` token, `$3…` the sweep's end.
+const CLOSE: &str = "/* unreserve close */
+WITH freed AS (
+    UPDATE unreserve.lease SET token = NULL, heard_at = clock_timestamp() WHERE profile = $1::text AND token = $2::text RETURNING 1
+)
+INSERT INTO unreserve.sweep_end (sweep_id, ending, duration_us, protected, set_aside, oldest_overdue_us, remaining_due, error)
+SELECT $3::text::uuid, $4::text, $5::bigint, $6::text, $7::bigint, $8::bigint, $9::boolean, $10::text FROM freed";
+
+/// Closes the books of a sweep. Its counts are sums over batches whose commits did wait for the disk.
+pub(super) async fn close(link: &mut Link, profile: &str, token: &str, end: &SweepEnd) -> Result<(), ShopError> {
+    let protected = serde_json::to_string(&end.protected).unwrap_or_else(|_| "{}".to_owned());
+    let parameters = Parameters::new()
+        .with(profile.to_owned())
+        .with(token.to_owned())
+        .with(end.sweep_id.to_string())
+        .with(end.ending.word().to_owned())
+        .with(end.duration_micros)
+        .with(protected)
+        .with(signed(end.set_aside))
+        .with(end.oldest_overdue_micros)
+        .with(end.remaining_due)
+        .with(end.error.clone());
+    let parameters = parameters.finish()?;
+    let settings = local_settings(link.statement_timeout_ms(), std::time::Duration::from_secs(3));
+    link.simple("begin_close", format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {settings}; SET LOCAL synchronous_commit = off")).await?;
+    let outcome = link.execute("close", CLOSE, parameters).await;
+    match link.end(outcome).await? {
+        0 => Err(ShopError::new(ShopErrorKind::Fenced, "another instance has taken over the sweep of this shop")),
+        _ => Ok(()),
+    }
+}
+
+const HISTORY: &str = "/* unreserve history */
+SELECT s.sweep_id::text, s.profile, s.holder, (extract(epoch FROM s.started_at) * 1000000)::bigint,
+       (extract(epoch FROM e.finished_at) * 1000000)::bigint, e.ending, e.duration_us, coalesce(e.protected, '{}'),
+       coalesce(e.set_aside, 0), coalesce(e.oldest_overdue_us, 0), coalesce(e.remaining_due, false), e.error,
+       b.batches, b.reservations, b.units, b.stock_rows, b.orders_cancelled, b.drift
+FROM (SELECT * FROM unreserve.sweep AS x WHERE $2::text IS NULL OR x.sweep_id::text LIKE $2::text || '%'
+      ORDER BY x.started_at DESC, x.sweep_id DESC LIMIT $1::bigint) AS s
+LEFT JOIN unreserve.sweep_end AS e ON e.sweep_id = s.sweep_id
+CROSS JOIN LATERAL (
+    SELECT count(*) AS batches, coalesce(sum(b.reservations), 0)::bigint AS reservations, coalesce(sum(b.units), 0)::bigint AS units,
+           coalesce(sum(b.stock_rows), 0)::bigint AS stock_rows, coalesce(sum(b.orders_cancelled), 0)::bigint AS orders_cancelled,
+           coalesce(sum(b.drift), 0)::bigint AS drift
+    FROM unreserve.batch AS b WHERE b.sweep_id = s.sweep_id) AS b
+ORDER BY s.started_at DESC, s.sweep_id DESC";
+
+/// Sweeps with the sums over their batches.
+pub(super) async fn history(link: &mut Link, query: &HistoryQuery) -> Result<Vec<SweepRecord>, ShopError> {
+    let (limit, id) = match query {
+        HistoryQuery::Latest { limit } => (i64::from(*limit), None),
+        // A prefix is letters of a UUID; anything else cannot match, and would be a pattern.
+        HistoryQuery::Sweep { id } if id.chars().all(|c| c.is_ascii_hexdigit() || c == '-') => (2, Some(id.to_lowercase())),
+        HistoryQuery::Sweep { .. } => return Ok(Vec::new()),
+    };
+    let parameters = Parameters::new().with(limit).with(id).finish()?;
+    let rows = read_ledger(link, "history", HISTORY, parameters).await?;
+    rows.iter().map(sweep_record).collect()
+}
+
+fn sweep_record(row: &PgRow) -> Result<SweepRecord, ShopError> {
+    const NAME: &str = "history";
+    let id: String = read(row, 0, NAME)?;
+    let protected: String = read(row, 7, NAME)?;
+    let micros: Option<i64> = read(row, 6, NAME)?;
+    let overdue: i64 = read(row, 9, NAME)?;
+    Ok(SweepRecord {
+        sweep_id: SweepId::parse(&id).map_err(|error| ShopError::new(ShopErrorKind::Other, error.to_string()).during(NAME))?,
+        profile: read(row, 1, NAME)?,
+        holder: read(row, 2, NAME)?,
+        started_at: read_now(row, 3, NAME)?,
+        finished_at: read_instant(row, 4, NAME)?,
+        ending: read(row, 5, NAME)?,
+        duration_ms: micros.map(|micros| micros.checked_div(1_000).unwrap_or(0)),
+        batches: read_count(row, 12, NAME)?,
+        reservations_released: read_count(row, 13, NAME)?,
+        units_released: read(row, 14, NAME)?,
+        stock_rows_updated: read_count(row, 15, NAME)?,
+        orders_cancelled: read_count(row, 16, NAME)?,
+        drift_units: read(row, 17, NAME)?,
+        orders_protected: serde_json::from_str::<BTreeMap<String, u64>>(&protected).unwrap_or_default(),
+        orders_set_aside: read_count(row, 8, NAME)?,
+        oldest_overdue_seconds: overdue.checked_div(1_000_000).unwrap_or(0),
+        remaining_due: read(row, 10, NAME)?,
+        error: read(row, 11, NAME)?,
+    })
+}
+
+const ENTRY_COLUMNS: &str = "SELECT e.kind, e.order_key, e.order_number, e.reservation_key, e.stock, e.quantity, e.drift,
+       (extract(epoch FROM e.expires_at) * 1000000)::bigint, (extract(epoch FROM e.at) * 1000000)::bigint, e.overdue_us / 1000000";
+
+/// The entries of one sweep, in the order they were written.
+pub(super) async fn entries(link: &mut Link, sweep_id: SweepId, limit: u32) -> Result<Vec<EntryRecord>, ShopError> {
+    let sql = format!(
+        "/* unreserve entries */ {ENTRY_COLUMNS} FROM unreserve.entry AS e JOIN unreserve.batch AS b ON b.batch_id = e.batch_id
+         WHERE b.sweep_id = $1::text::uuid ORDER BY e.entry_id LIMIT $2::bigint"
+    );
+    let parameters = Parameters::new().with(sweep_id.to_string()).with(i64::from(limit)).finish()?;
+    read_ledger(link, "entries", &sql, parameters).await?.iter().map(entry_record).collect()
+}
+
+/// The entries of one order, newest first; inside a transaction that is open already.
+pub(super) async fn entries_of_order(link: &mut Link, order: &Key) -> Result<Vec<EntryRecord>, ShopError> {
+    let sql = format!("/* unreserve order_entries */ {ENTRY_COLUMNS} FROM unreserve.entry AS e WHERE e.order_key = $1::text ORDER BY e.entry_id DESC LIMIT 50");
+    let parameters = Parameters::new().with(order.to_string()).finish()?;
+    link.rows("order_entries", &sql, parameters).await?.iter().map(entry_record).collect()
+}
+
+fn entry_record(row: &PgRow) -> Result<EntryRecord, ShopError> {
+    const NAME: &str = "entries";
+    Ok(EntryRecord {
+        kind: read(row, 0, NAME)?,
+        order: read(row, 1, NAME)?,
+        number: read(row, 2, NAME)?,
+        reservation: read(row, 3, NAME)?,
+        stock: read(row, 4, NAME)?,
+        quantity: read(row, 5, NAME)?,
+        drift: read(row, 6, NAME)?,
+        expires_at: read_instant(row, 7, NAME)?,
+        at: read_now(row, 8, NAME)?,
+        overdue_seconds: read(row, 9, NAME)?,
+    })
+}
+
+/// `$1` profile or NULL for all, `$2` order or NULL for all, `$3` limit.
+const ASIDE: &str = "/* unreserve orders_set_aside */
+SELECT order_key, order_number, reason, attempts, (extract(epoch FROM since) * 1000000)::bigint, (extract(epoch FROM retry_at) * 1000000)::bigint
+FROM unreserve.set_aside
+WHERE retry_at > now() AND ($1::text IS NULL OR profile = $1::text) AND ($2::text IS NULL OR order_key = $2::text)
+ORDER BY since, order_key LIMIT $3::bigint";
+
+/// The orders that are set aside now.
+pub(super) async fn orders_set_aside(link: &mut Link, profile: Option<&str>, limit: u32) -> Result<Vec<SetAsideRecord>, ShopError> {
+    let parameters = Parameters::new().with(profile.map(str::to_owned)).with(None::<String>).with(i64::from(limit)).finish()?;
+    read_ledger(link, "orders_set_aside", ASIDE, parameters).await?.iter().map(aside_record).collect()
+}
+
+/// Whether one order is set aside; inside a transaction that is open already.
+pub(super) async fn order_set_aside(link: &mut Link, profile: &str, order: &Key) -> Result<Option<SetAsideRecord>, ShopError> {
+    let parameters = Parameters::new().with(Some(profile.to_owned())).with(Some(order.to_string())).with(1_i64).finish()?;
+    let rows = link.rows("orders_set_aside", ASIDE, parameters).await?;
+    rows.first().map(aside_record).transpose()
+}
+
+fn aside_record(row: &PgRow) -> Result<SetAsideRecord, ShopError> {
+    const NAME: &str = "orders_set_aside";
+    Ok(SetAsideRecord {
+        order: read(row, 0, NAME)?,
+        number: read(row, 1, NAME)?,
+        reason: read(row, 2, NAME)?,
+        attempts: read_count(row, 3, NAME)?,
+        since: read_now(row, 4, NAME)?,
+        retry_at: read_now(row, 5, NAME)?,
+    })
+}
+
+/// Runs one reading statement in a transaction of its own.
+async fn read_ledger(link: &mut Link, name: &'static str, sql: &str, parameters: sqlx::postgres::PgArguments) -> Result<Vec<PgRow>, ShopError> {
+    link.begin_read().await?;
+    let outcome = link.rows(name, sql, parameters).await;
+    link.end(outcome).await
+}

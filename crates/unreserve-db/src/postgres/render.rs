@@ -1,0 +1,312 @@
+//! Plan → statements: pure, and readable in the golden files.
+//!
+//! Every write repeats the due predicate; every statement that follows a lock is a new one, since after a lock wait
+//! only the locked row is re-checked and a sub-select keeps its old snapshot (RELIABILITY, finding 1).
+
+use unreserve_engine::plan::{Column, Plan, ReleasePlan, StockPlan};
+use unreserve_engine::profile::ExpiryHome;
+
+use super::fragments::{Statement, Writer, cast_type, key_arrays, key_matches, key_names, list, micros, table_name, text};
+use crate::write::quoted;
+
+/// Every statement of one plan that touches the shop's tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Statements {
+    /// What lies ahead.
+    pub(super) outlook: Statement,
+    /// What the clock relation is judged by.
+    pub(super) clock_evidence: Statement,
+    /// The line of due reservations, without a lock.
+    pub(super) survey: Statement,
+    /// The same, locking the orders.
+    pub(super) lock_due: Statement,
+    /// Status and guards of orders.
+    pub(super) examine_orders: Statement,
+    /// The active reservations of orders.
+    pub(super) examine_reservations: Statement,
+    /// The counters, a statement a stock table, without a lock.
+    pub(super) read_stock: Vec<Statement>,
+    /// The same, locking the rows.
+    pub(super) lock_stock: Vec<Statement>,
+    /// The counters' change.
+    pub(super) write_stock: Vec<Statement>,
+    /// The end of reservations.
+    pub(super) release: Statement,
+    /// The end of orders; nothing where the profile never writes orders.
+    pub(super) cancel_orders: Option<Statement>,
+    /// One order, by its number; nothing where the profile names none.
+    pub(super) explain_by_number: Option<Statement>,
+    /// One order, by its key.
+    pub(super) explain_by_key: Statement,
+    /// All reservations of one order.
+    pub(super) explain_reservations: Statement,
+    /// Tries the lock on one order.
+    pub(super) try_lock: Statement,
+}
+
+/// Renders a plan. Where our own tables are not installed, nothing can be set aside yet.
+pub(super) fn render(plan: &Plan, installed: bool) -> Statements {
+    Statements {
+        outlook: outlook(plan, installed),
+        clock_evidence: clock_evidence(plan),
+        survey: candidates(plan, installed, Lock::None),
+        lock_due: candidates(plan, installed, Lock::Orders),
+        examine_orders: examine_orders(plan),
+        examine_reservations: examine_reservations(plan),
+        read_stock: plan.stock.iter().map(|stock| stock_rows(plan, stock, Lock::None)).collect(),
+        lock_stock: plan.stock.iter().map(|stock| stock_rows(plan, stock, Lock::Stock)).collect(),
+        write_stock: plan.stock.iter().map(|stock| write_stock(plan, stock)).collect(),
+        release: release(plan),
+        cancel_orders: (!plan.order.cancel.is_empty()).then(|| cancel_orders(plan)),
+        explain_by_number: plan.order.number.as_ref().map(|number| explain_order(plan, number)),
+        explain_by_key: explain_order(plan, &plan.order.key),
+        explain_reservations: explain_reservations(plan),
+        try_lock: try_lock(plan),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lock {
+    None,
+    Orders,
+    Stock,
+}
+
+/// `$1` how many rows to count at most.
+fn outlook(plan: &Plan, installed: bool) -> Statement {
+    let mut w = Writer::new(plan, "outlook", 1);
+    let (line, active, due) = (w.line(), w.active(), w.due());
+    let (unpaid, cancelled, unguarded) = (w.unpaid(), w.cancelled(), w.unguarded());
+    let not_set_aside = if installed { w.not_set_aside() } else { "true".to_owned() };
+    let (key, expires_at, column) = (w.order_key(), w.expires_at(), w.expiry_column());
+    let next_line = next_line(&w, plan);
+    let now = micros("now()");
+    w.finish(&format!(
+        "WITH due AS MATERIALIZED (\n\
+         SELECT {key} AS order_key, {expires_at} AS due_at\n{line}\n\
+         WHERE {active} AND {due}\n  AND ({unpaid} OR {cancelled})\n  AND {unguarded}\n  AND {not_set_aside}\n\
+         LIMIT $1::bigint\n)\n\
+         SELECT {now}, (SELECT count(DISTINCT order_key) FROM due), (SELECT {} FROM due),\n\
+         (SELECT {} FROM (SELECT {expires_at} AS next_at {next_line}\nWHERE {active} AND NOT ({due})\nORDER BY {column} LIMIT 1) AS n)",
+        micros("min(due_at)"),
+        micros("next_at"),
+    ))
+}
+
+/// The reservations alone, where their own row says when they expire.
+fn next_line(w: &Writer<'_>, plan: &Plan) -> String {
+    match plan.due.time.home {
+        ExpiryHome::Reservation => format!("FROM {} AS r", table_name(&plan.reservation.table)),
+        ExpiryHome::Order => w.line(),
+    }
+}
+
+/// No parameter. Looks at the newest reservations that hold stock, at most 1,000.
+fn clock_evidence(plan: &Plan) -> Statement {
+    let mut w = Writer::new(plan, "clock_evidence", 0);
+    let active = w.active();
+    let line = w.line();
+    let created = match &plan.due.created_at {
+        Some(created) => w.instant(created.home, &created.column, &created.encoding),
+        None => "NULL::timestamptz".to_owned(),
+    };
+    let column = w.expiry_column();
+    let now = micros("now()");
+    let created = micros(&created);
+    w.finish(&format!(
+        "SELECT {now}, max(created), count(*) FILTER (WHERE unreadable), count(*)\nFROM (\n\
+         SELECT {created} AS created, {column} IS NULL AS unreadable\n{line}\n\
+         WHERE {active}\nORDER BY {column} DESC LIMIT 1000\n) AS newest"
+    ))
+}
+
+/// `$1` expiry and `$2…` key of the last place, `$n` only these orders, `$n+1` the limit.
+fn candidates(plan: &Plan, installed: bool, lock: Lock) -> Statement {
+    let keys: Vec<&Column> = plan.reservation.key.iter().collect();
+    let only = keys.len().saturating_add(2);
+    let limit = only.saturating_add(1);
+    let name = if lock == Lock::Orders { "lock_due" } else { "survey" };
+    let mut w = Writer::new(plan, name, limit);
+    let (line, active, due) = (w.line(), w.active(), w.due());
+    let (unpaid, cancelled) = (w.unpaid(), w.cancelled());
+    let not_set_aside = if installed { w.not_set_aside() } else { "true".to_owned() };
+    let column = w.expiry_column();
+    let columns = list(keys.iter().map(|key| format!("r.{}", quoted(&key.name))));
+    let place = list(keys.iter().enumerate().map(|(index, key)| format!("${}::text::{}", index.saturating_add(2), cast_type(key))));
+    let expiry_type = cast_type(&plan.due.time.column);
+    let lock = match lock {
+        Lock::Orders => "\nFOR UPDATE OF o SKIP LOCKED",
+        _ => "",
+    };
+    let (order_key, reservation_key) = (w.order_key(), w.reservation_key());
+    let order_type = cast_type(&plan.order.key);
+    let key_column = quoted(&plan.order.key.name);
+    w.finish(&format!(
+        "SELECT {order_key}, {column}::text, {reservation_key}, {}\n{line}\n\
+         WHERE {active} AND {due}\n  AND ({unpaid} OR {cancelled})\n  AND {not_set_aside}\n\
+         \x20 AND ($1::text IS NULL OR ({column}, {columns}) > ($1::text::{expiry_type}, {place}))\n\
+         \x20 AND (${only}::text[] IS NULL OR o.{key_column} = ANY (${only}::text[]::{order_type}[]))\n\
+         ORDER BY {column}, {columns}\nLIMIT ${limit}::bigint{lock}",
+        micros("now()")
+    ))
+}
+
+/// `$1` the orders' keys.
+fn examine_orders(plan: &Plan) -> Statement {
+    let mut w = Writer::new(plan, "examine_orders", 1);
+    let (unpaid, cancelled) = (w.unpaid(), w.cancelled());
+    let guards: Vec<String> = plan.guards.iter().map(|guard| format!(", coalesce({}, false)", w.guard(guard))).collect();
+    let (key, number) = (w.order_key(), w.order_number());
+    w.finish(&format!(
+        "SELECT {key}, {number}, coalesce({unpaid}, false), coalesce({cancelled}, false){}\n\
+         FROM unnest({}) WITH ORDINALITY AS t(k0, place)\nJOIN {} AS o ON {}\nORDER BY t.place",
+        guards.concat(), key_arrays(&[&plan.order.key], 1), table_name(&plan.order.table), key_matches("o", &[&plan.order.key])
+    ))
+}
+
+/// `order key, reservation key…, quantity, expires_at, due, overdue, stock keys…` of the reservation `r`.
+fn reservation_columns(w: &mut Writer<'_>) -> String {
+    let plan = w.plan;
+    let (due, expires_at) = (w.due(), w.expires_at());
+    let quantity = w.quantity("r", &plan.reservation.quantity);
+    let mut columns = vec![w.order_key(), w.reservation_key(), quantity, micros(&expires_at)];
+    columns.push(format!("coalesce({due}, false)"));
+    columns.push(format!("coalesce({} - {}, 0)", micros("now()"), micros(&expires_at)));
+    for (_, theirs) in plan.stock.iter().flat_map(|stock| &stock.key) {
+        columns.push(text("r", theirs));
+    }
+    list(columns)
+}
+
+/// `$1` the orders' keys.
+fn examine_reservations(plan: &Plan) -> Statement {
+    let mut w = Writer::new(plan, "examine_reservations", 1);
+    let columns = reservation_columns(&mut w);
+    let (line, active, column) = (w.line(), w.active(), w.expiry_column());
+    let key = w.reservation_key();
+    w.finish(&format!(
+        "SELECT {columns}\n{line}\nWHERE o.{} = ANY ($1::text[]::{}[]) AND {active}\nORDER BY {column}, {key}",
+        quoted(&plan.order.key.name), cast_type(&plan.order.key)
+    ))
+}
+
+fn own_keys(stock: &StockPlan) -> Vec<&Column> {
+    stock.key.iter().map(|(own, _)| own).collect()
+}
+
+/// `$1…` the keys, in the order in which they are locked.
+fn stock_rows(plan: &Plan, stock: &StockPlan, lock: Lock) -> Statement {
+    let keys = own_keys(stock);
+    let name = if lock == Lock::Stock { "lock_stock" } else { "read_stock" };
+    let w = Writer::new(plan, name, keys.len());
+    let counter = |column: &Option<Column>| column.as_ref().map_or_else(|| "NULL::bigint".to_owned(), |column| w.quantity("s", column));
+    let missing = |column: &Option<Column>| column.as_ref().map_or_else(|| "true".to_owned(), |column| format!("s.{} IS NULL", quoted(&column.name)));
+    // NO KEY UPDATE is what the UPDATE takes; it does not stand in the way of the foreign keys of new order lines.
+    let lock = if lock == Lock::Stock { "\nFOR NO KEY UPDATE OF s" } else { "" };
+    let body = format!(
+        "SELECT t.place, {}, {}, {}, {}\nFROM unnest({}) WITH ORDINALITY AS t({}, place)\nJOIN {} AS s ON {}\nORDER BY t.place{lock}",
+        counter(&stock.reserved), missing(&stock.reserved), counter(&stock.on_hand), missing(&stock.on_hand),
+        key_arrays(&keys, 1), key_names(keys.len()), table_name(&stock.table), key_matches("s", &keys)
+    );
+    w.finish(&body)
+}
+
+/// `$1…` the keys, then the counters before and after: reserved, on hand.
+fn write_stock(plan: &Plan, stock: &StockPlan) -> Statement {
+    let keys = own_keys(stock);
+    let first = keys.len().saturating_add(1);
+    let mut w = Writer::new(plan, "write_stock", keys.len().saturating_add(4));
+    let mut sets = Vec::new();
+    let mut guards = Vec::new();
+    for (column, before, after) in [(&stock.reserved, "reserved_before", "reserved_after"), (&stock.on_hand, "on_hand_before", "on_hand_after")] {
+        if let Some(column) = column {
+            sets.push(format!("{} = {}", quoted(&column.name), w.written_quantity(&format!("t.{after}"))));
+            guards.push(format!("s.{} IS NOT DISTINCT FROM {}", quoted(&column.name), w.written_quantity(&format!("t.{before}"))));
+        }
+    }
+    sets.extend(w.assignments(&stock.set));
+    let arrays: Vec<String> = (0..4_usize).map(|index| format!("${}::bigint[]", first.saturating_add(index))).collect();
+    w.finish(&format!(
+        "UPDATE {} AS s SET {}\nFROM unnest({}, {}) AS t({}, reserved_before, reserved_after, on_hand_before, on_hand_after)\nWHERE {} AND {}",
+        table_name(&stock.table), list(sets), key_arrays(&keys, 1), list(arrays), key_names(keys.len()), key_matches("s", &keys), guards.join(" AND ")
+    ))
+}
+
+/// `$1…` the reservations' keys.
+fn release(plan: &Plan) -> Statement {
+    let keys: Vec<&Column> = plan.reservation.key.iter().collect();
+    let mut w = Writer::new(plan, "release", keys.len());
+    let (active, due) = (w.active(), w.due());
+    let arrays = format!("unnest({}) AS t({})", key_arrays(&keys, 1), key_names(keys.len()));
+    let (order_table, order_match) = match plan.due.time.home {
+        ExpiryHome::Reservation => (String::new(), String::new()),
+        ExpiryHome::Order => (
+            format!(", {} AS o", table_name(&plan.order.table)),
+            format!(" AND o.{} = r.{}", quoted(&plan.order.key.name), quoted(&plan.reservation.order.name)),
+        ),
+    };
+    let condition = format!("WHERE {}{order_match} AND {active} AND {due}", key_matches("r", &keys));
+    let table = table_name(&plan.reservation.table);
+    let body = match &plan.reservation.release {
+        ReleasePlan::Delete => format!("DELETE FROM {table} AS r USING {arrays}{order_table}\n{condition}"),
+        ReleasePlan::Mark(sets) => {
+            let sets = list(w.assignments(sets));
+            format!("UPDATE {table} AS r SET {sets}\nFROM {arrays}{order_table}\n{condition}")
+        }
+    };
+    w.finish(&body)
+}
+
+/// `$1` the orders' keys.
+fn cancel_orders(plan: &Plan) -> Statement {
+    let mut w = Writer::new(plan, "cancel_orders", 1);
+    let sets = list(w.assignments(&plan.order.cancel));
+    let (unpaid, cancelled, unguarded, active) = (w.unpaid(), w.cancelled(), w.unguarded(), w.active());
+    let key = quoted(&plan.order.key.name);
+    w.finish(&format!(
+        "UPDATE {} AS o SET {sets}\nWHERE o.{key} = ANY ($1::text[]::{}[])\n  AND {unpaid} AND NOT coalesce({cancelled}, false)\n  AND {unguarded}\n  \
+         AND NOT EXISTS (SELECT 1 FROM {} AS r WHERE r.{} = o.{key} AND {active})",
+        table_name(&plan.order.table), cast_type(&plan.order.key), table_name(&plan.reservation.table), quoted(&plan.reservation.order.name)
+    ))
+}
+
+/// `$1` the key or the number, as text.
+fn explain_order(plan: &Plan, by: &Column) -> Statement {
+    let mut w = Writer::new(plan, "explain_order", 1);
+    let now = micros("now()");
+    let mut columns = vec![w.order_key(), w.order_number(), now];
+    let (unpaid, cancelled) = (w.unpaid(), w.cancelled());
+    columns.push(format!("coalesce({unpaid}, false)"));
+    columns.push(format!("coalesce({cancelled}, false)"));
+    for condition in &plan.order.unpaid {
+        columns.push(text("o", &condition.column));
+        columns.push(format!("coalesce({}, false)", w.conditions("o", std::slice::from_ref(condition))));
+    }
+    for guard in &plan.guards {
+        columns.push(format!("coalesce({}, false)", w.guard(guard)));
+    }
+    w.finish(&format!(
+        "SELECT {}\nFROM {} AS o\nWHERE o.{} = $1::text::{} LIMIT 1",
+        list(columns), table_name(&plan.order.table), quoted(&by.name), cast_type(by)
+    ))
+}
+
+/// `$1` the order's key, in a list of one.
+fn explain_reservations(plan: &Plan) -> Statement {
+    let mut w = Writer::new(plan, "explain_reservations", 1);
+    let columns = reservation_columns(&mut w);
+    let (line, active, column) = (w.line(), w.active(), w.expiry_column());
+    w.finish(&format!(
+        "SELECT {columns}, coalesce({active}, false)\n{line}\nWHERE o.{} = ANY ($1::text[]::{}[])\nORDER BY {column} LIMIT 200",
+        quoted(&plan.order.key.name), cast_type(&plan.order.key)
+    ))
+}
+
+/// `$1` the order's key, in a list of one.
+fn try_lock(plan: &Plan) -> Statement {
+    let w = Writer::new(plan, "try_lock", 1);
+    w.finish(&format!(
+        "SELECT 1 FROM {} AS o WHERE o.{} = ANY ($1::text[]::{}[])\nFOR UPDATE SKIP LOCKED",
+        table_name(&plan.order.table), quoted(&plan.order.key.name), cast_type(&plan.order.key)
+    ))
+}

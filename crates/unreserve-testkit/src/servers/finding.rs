@@ -1,0 +1,107 @@
+//! Finds the programs of a database server on this machine.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::ServerError;
+
+/// Where Debian and Ubuntu keep one directory a major version, each with a `bin` in it.
+const VERSIONED_ROOT: &str = "/usr/lib/postgresql";
+
+/// The two programs that a throw-away PostgreSQL server needs, from one and the same directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostgresBinaries {
+    /// Makes a new data directory.
+    pub initdb: PathBuf,
+    /// The server.
+    pub postgres: PathBuf,
+}
+
+/// Finds PostgreSQL's programs: on PATH, else the newest in `/usr/lib/postgresql/*/bin`.
+///
+/// # Errors
+/// [`ServerError::NotFound`] where no directory holds both programs.
+pub fn find_postgres() -> Result<PostgresBinaries, ServerError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    find_in(&path, Path::new(VERSIONED_ROOT)).ok_or(ServerError::NotFound)
+}
+
+fn find_in(path: &OsStr, versioned_root: &Path) -> Option<PostgresBinaries> {
+    std::env::split_paths(path)
+        .chain(newest_first(versioned_root))
+        .find_map(|directory| both_in(&directory))
+}
+
+fn both_in(directory: &Path) -> Option<PostgresBinaries> {
+    let binaries = PostgresBinaries {
+        initdb: directory.join("initdb"),
+        postgres: directory.join("postgres"),
+    };
+    (binaries.initdb.is_file() && binaries.postgres.is_file()).then_some(binaries)
+}
+
+/// The `bin` directories under `root`, the highest version number first: 15 before 9.6.
+fn newest_first(root: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(root) else {
+        return Vec::new();
+    };
+    let mut versions: Vec<(Vec<u32>, PathBuf)> = entries
+        .filter_map(Result::ok)
+        .map(|entry| (version_of(&entry.file_name()), entry.path().join("bin")))
+        .collect();
+    versions.sort();
+    versions.into_iter().rev().map(|(_, path)| path).collect()
+}
+
+fn version_of(name: &OsStr) -> Vec<u32> {
+    let name = name.to_string_lossy();
+    name.split('.')
+        .map_while(|part| part.parse().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn install(directory: &Path, programs: &[&str]) {
+        std::fs::create_dir_all(directory).unwrap();
+        for program in programs {
+            std::fs::write(directory.join(program), "").unwrap();
+        }
+    }
+
+    #[test]
+    fn takes_the_newest_version_by_number() {
+        let root = tempfile::tempdir().unwrap();
+        for version in ["9.6", "15", "8"] {
+            install(
+                &root.path().join(version).join("bin"),
+                &["initdb", "postgres"],
+            );
+        }
+        let found = find_in(OsStr::new(""), root.path()).unwrap();
+        assert_eq!(found.postgres, root.path().join("15/bin/postgres"));
+    }
+
+    #[test]
+    fn prefers_path_and_passes_over_a_directory_with_only_one_of_the_two() {
+        let root = tempfile::tempdir().unwrap();
+        install(&root.path().join("half"), &["initdb"]);
+        install(&root.path().join("whole"), &["initdb", "postgres"]);
+        install(
+            &root.path().join("versions/15/bin"),
+            &["initdb", "postgres"],
+        );
+        let path =
+            std::env::join_paths([root.path().join("half"), root.path().join("whole")]).unwrap();
+        let found = find_in(&path, &root.path().join("versions")).unwrap();
+        assert_eq!(found.initdb, root.path().join("whole/initdb"));
+    }
+
+    #[test]
+    fn finds_nothing_where_nothing_is() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(find_in(OsStr::new(""), root.path()), None);
+    }
+}

@@ -1,0 +1,196 @@
+//! One server for a whole test suite, and a fresh database in it for each test.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::{Durability, PostgresServer, ServerError, client};
+
+/// The environment variable that names the suite's server: a superuser's URL to the database `postgres`.
+pub const SHARED_POSTGRES: &str = "UNRESERVE_TEST_POSTGRES";
+
+/// The server that the tests of this process share: the suite's, or else one of this process.
+#[derive(Debug)]
+pub struct SharedServer {
+    superuser_url: String,
+    /// Held so that it lives as long as this process.
+    _own: Option<PostgresServer>,
+}
+
+impl SharedServer {
+    /// The URL of `database` over TCP, as the superuser.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        with_database(&self.superuser_url, database)
+    }
+}
+
+/// The server to test on: the one `UNRESERVE_TEST_POSTGRES` names (`cargo xtask test` starts it), else one that is started
+/// now and ends with this process.
+///
+/// # Errors
+/// [`ServerError`] when no server can be started, or the variable holds no URL.
+pub fn shared_server() -> Result<&'static SharedServer, ServerError> {
+    static SERVER: OnceLock<SharedServer> = OnceLock::new();
+    static STARTING: Mutex<()> = Mutex::new(());
+
+    let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(server) = SERVER.get() {
+        return Ok(server);
+    }
+    let server = find_or_start()?;
+    Ok(SERVER.get_or_init(|| server))
+}
+
+fn find_or_start() -> Result<SharedServer, ServerError> {
+    match std::env::var(SHARED_POSTGRES) {
+        Ok(url) if split_url(&url).is_some() => Ok(SharedServer {
+            superuser_url: url,
+            _own: None,
+        }),
+        Ok(_) => Err(ServerError::Url {
+            variable: SHARED_POSTGRES,
+        }),
+        Err(_) => {
+            let server = PostgresServer::start(Durability::Fast)?;
+            Ok(SharedServer {
+                superuser_url: server.url("postgres"),
+                _own: Some(server),
+            })
+        }
+    }
+}
+
+/// An empty database for one test; it is dropped, whoever is still connected, when this value is.
+#[derive(Debug)]
+pub struct FreshDatabase {
+    superuser_url: String,
+    name: String,
+}
+
+/// Creates an empty database on the [`shared_server`].
+///
+/// # Errors
+/// [`ServerError`] when there is no server or it refuses.
+pub fn fresh_database() -> Result<FreshDatabase, ServerError> {
+    let superuser_url = shared_server()?.superuser_url.clone();
+    let name = create_database(&superuser_url)?;
+    Ok(FreshDatabase {
+        superuser_url,
+        name,
+    })
+}
+
+impl FreshDatabase {
+    /// The URL over TCP, as the superuser.
+    #[must_use]
+    pub fn url(&self) -> String {
+        with_database(&self.superuser_url, &self.name)
+    }
+
+    /// The URL over TCP, as another role: `role`, or `role:password`, percent-encoded where it has to be.
+    #[must_use]
+    pub fn url_as(&self, role: &str) -> String {
+        with_role(&self.url(), role)
+    }
+
+    /// The database's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for FreshDatabase {
+    fn drop(&mut self) {
+        // A test may have stopped the server; the suite's end removes whatever is left.
+        drop(client::run(
+            &self.superuser_url,
+            &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
+        ));
+    }
+}
+
+/// Creates a database with a name that no other process can have chosen.
+pub(super) fn create_database(superuser_url: &str) -> Result<String, ServerError> {
+    let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+    client::run(superuser_url, &format!("CREATE DATABASE {name}"))?;
+    Ok(name)
+}
+
+/// A URL in three parts: up to and with the host and port, the database, and `?…` if there is one.
+fn split_url(url: &str) -> Option<(&str, &str, &str)> {
+    let (rest, query) = match url.find('?') {
+        Some(at) => url.split_at(at),
+        None => (url, ""),
+    };
+    let (scheme, address) = rest.split_once("://")?;
+    let (host, database) = address.split_once('/').unwrap_or((address, ""));
+    if scheme.is_empty() || host.is_empty() {
+        return None;
+    }
+    let base = rest
+        .strip_suffix(database)
+        .map(|base| base.trim_end_matches('/'))?;
+    Some((base, database, query))
+}
+
+fn with_database(url: &str, database: &str) -> String {
+    split_url(url).map_or_else(
+        || url.to_owned(),
+        |(base, _, query)| format!("{base}/{database}{query}"),
+    )
+}
+
+fn with_role(url: &str, role: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    format!("{scheme}://{role}@{host}/{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn puts_another_database_or_role_into_a_url() {
+        let rows = [
+            ("pg://a:b@h:1/postgres", "pg://a:b@h:1/new"),
+            ("pg://a@h:1/postgres?x=/y", "pg://a@h:1/new?x=/y"),
+            ("pg://a@h:1", "pg://a@h:1/new"),
+        ];
+        for (url, expected) in rows {
+            assert_eq!(with_database(url, "new"), expected);
+        }
+        assert_eq!(with_role("pg://a:b@h:1/d?x=1", "c:p"), "pg://c:p@h:1/d?x=1");
+        assert_eq!(with_role("pg://h:1/d", "c"), "pg://c@h:1/d");
+    }
+
+    #[test]
+    fn a_word_is_no_url() {
+        for word in ["", "yes", "://h/d", "pg:///d"] {
+            assert_eq!(split_url(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_fresh_database_is_gone_after_its_guard_even_inside_a_runtime() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let database = fresh_database().unwrap();
+            let other = fresh_database().unwrap();
+            assert_ne!(database.name(), other.name());
+            let url = database.url();
+            client::run(&url, "SELECT 1").unwrap();
+            drop(database);
+            client::run(&url, "SELECT 1").unwrap_err();
+            client::run(&other.url(), "SELECT 1").unwrap();
+        });
+    }
+}

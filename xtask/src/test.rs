@@ -1,0 +1,179 @@
+//! `cargo xtask test`: runs all tests, with the database servers they need.
+
+use std::path::Path;
+use std::process::Command;
+
+use unreserve_testkit::servers::{
+    Durability, PostgresServer, SHARED_POSTGRES, ServerError, find_postgres, runs_as_root,
+};
+
+use crate::programs::{cargo, has_cargo_command, run as run_program, workspace_root};
+use crate::{Failure, say};
+
+/// The options of `cargo xtask test`.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Arguments {
+    /// Handed on to the test runner, such as the name of a test; then documentation tests are left out.
+    #[arg(last = true, value_name = "ARGUMENT")]
+    runner: Vec<String>,
+}
+
+/// A kind of database server that the suite needs. A new one is one more line in [`SERVERS`].
+struct ServerKind {
+    name: &'static str,
+    /// Where the tests find the running server.
+    variable: &'static str,
+    /// The Debian package with its programs.
+    package: &'static str,
+    find: fn() -> Result<(), ServerError>,
+    start: fn() -> Result<Running, ServerError>,
+}
+
+/// A server that runs for as long as this value is held.
+struct Running {
+    url: String,
+    _server: Box<dyn std::any::Any>,
+}
+
+const SERVERS: &[ServerKind] = &[ServerKind {
+    name: "PostgreSQL",
+    variable: SHARED_POSTGRES,
+    package: "postgresql",
+    find: || find_postgres().map(drop),
+    start: || {
+        let server = PostgresServer::start(Durability::Fast)?;
+        Ok(Running {
+            url: server.url("postgres"),
+            _server: Box::new(server),
+        })
+    },
+}];
+
+/// Runs all tests. The servers end with this process, however it ends.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let root = workspace_root()?;
+    for kind in SERVERS {
+        make_available(kind)?;
+    }
+    let mut running = Vec::new();
+    for kind in SERVERS {
+        say::line(&format!("starting a throw-away {} server", kind.name));
+        running.push((kind.variable, (kind.start)()?));
+    }
+    let cargo_here = |words: &[&str]| {
+        let mut command = cargo();
+        command.current_dir(&root).args(words);
+        for (variable, server) in &running {
+            command.env(variable, &server.url);
+        }
+        command
+    };
+    run_program(&mut cargo_here(&[
+        "build",
+        "--package=unreserve",
+        "--all-features",
+    ]))?;
+    let runner = if has_cargo_command("nextest") {
+        ["nextest", "run"].as_slice()
+    } else {
+        say::line("cargo-nextest is not installed: using `cargo test`");
+        ["test", "--no-fail-fast", "--lib", "--bins", "--tests"].as_slice()
+    };
+    let tests = run_program(
+        cargo_here(runner)
+            .args(["--workspace", "--all-features"])
+            .args(&arguments.runner),
+    );
+    if !arguments.runner.is_empty() {
+        return tests;
+    }
+    // Both always run, so that one failure does not hide the other.
+    tests.and(run_program(&mut cargo_here(&[
+        "test",
+        "--doc",
+        "--workspace",
+        "--all-features",
+    ])))
+}
+
+/// Makes sure that the programs of a server are on this machine: installs them where we may, else says how to.
+fn make_available(kind: &ServerKind) -> Result<(), Failure> {
+    match (kind.find)() {
+        Ok(()) => return Ok(()),
+        Err(ServerError::NotFound) => {}
+        Err(other) => return Err(other.into()),
+    }
+    let debian = Path::new("/etc/debian_version").exists();
+    if !(debian && runs_as_root()?) {
+        return Err(Failure::Missing(how_to_install(kind)));
+    }
+    say::line(&format!("{} is missing: installing it", kind.name));
+    install(kind)?;
+    (kind.find)()?;
+    Ok(())
+}
+
+fn how_to_install(kind: &ServerKind) -> String {
+    format!(
+        "the tests need {name}'s programs, which are not on PATH; install them, on Debian or Ubuntu with:\n    \
+         sudo apt-get update && sudo apt-get install -y {package}",
+        name = kind.name,
+        package = kind.package,
+    )
+}
+
+/// Installs a server's package without leaving a server of the system running that was not there before.
+fn install(kind: &ServerKind) -> Result<(), Failure> {
+    apt(&["update"])?;
+    if kind.package == "postgresql" {
+        // The package makes and starts a cluster unless this says otherwise; the file comes with `postgresql-common`.
+        let settings = Path::new("/etc/postgresql-common/createcluster.conf");
+        if !settings.exists() {
+            apt(&["install", "-y", "postgresql-common"])?;
+            let wanted = format!(
+                "echo 'create_main_cluster = false' >>{}",
+                settings.display()
+            );
+            run_program(Command::new("sh").args(["-c", &wanted]))?;
+        }
+    }
+    apt(&["install", "-y", kind.package])
+}
+
+fn apt(words: &[&str]) -> Result<(), Failure> {
+    run_program(
+        Command::new("apt-get")
+            .args(words)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MISSING: ServerKind = ServerKind {
+        name: "Example",
+        variable: "EXAMPLE",
+        package: "example-server",
+        find: || Err(ServerError::NotFound),
+        start: || Err(ServerError::NotFound),
+    };
+
+    #[test]
+    fn says_the_one_command_that_installs_a_missing_server() {
+        let text = how_to_install(&MISSING);
+        assert!(
+            text.ends_with("sudo apt-get update && sudo apt-get install -y example-server"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn every_server_has_its_own_variable() {
+        let mut variables: Vec<_> = SERVERS.iter().map(|kind| kind.variable).collect();
+        variables.sort_unstable();
+        variables.dedup();
+        assert_eq!(variables.len(), SERVERS.len());
+    }
+}
