@@ -23,14 +23,8 @@ enum Outcome {
 
 /// The steps, the quick ones first. A new one is one more line; `docs --check` belongs before the tests.
 const STEPS: &[Step] = &[
-    Step {
-        name: "format",
-        check: || cargo_passes(&["fmt", "--all", "--check"], &[]),
-    },
-    Step {
-        name: "tidy",
-        check: || tidy::run().map(|()| Outcome::Passed),
-    },
+    Step { name: "format", check: || cargo_passes(&["fmt", "--all", "--check"], &[]) },
+    Step { name: "tidy", check: || tidy::run().map(|()| Outcome::Passed) },
     Step {
         name: "clippy",
         check: || {
@@ -45,35 +39,24 @@ const STEPS: &[Step] = &[
             cargo_passes(&split(words), &[("RUSTDOCFLAGS", "-D warnings")])
         },
     },
-    Step {
-        name: "licences, bans and sources",
-        check: || deny(&["bans", "licenses", "sources"]),
-    },
+    Step { name: "licences, bans and sources", check: || deny(&["bans", "licenses", "sources"]) },
     Step {
         name: "known vulnerabilities",
         check: || {
             if reaches("github.com:443") {
                 deny(&["advisories"])
             } else {
-                Ok(Outcome::Skipped(
-                    "the list of vulnerabilities cannot be reached from here",
-                ))
+                Ok(Outcome::Skipped("the list of vulnerabilities cannot be reached from here"))
             }
         },
     },
-    Step {
-        name: "tests",
-        check: || test::run(&test::Arguments::default()).map(|()| Outcome::Passed),
-    },
+    Step { name: "tests", check: || test::run(&test::Arguments::default()).map(|()| Outcome::Passed) },
 ];
 
 /// Runs every step, whether or not one before it failed, and sums up.
 pub(crate) fn run() -> Result<(), Failure> {
     let root = workspace_root()?;
-    std::env::set_current_dir(&root).map_err(|source| Failure::File {
-        path: root.display().to_string(),
-        source,
-    })?;
+    std::env::set_current_dir(&root).map_err(|source| Failure::File { path: root.display().to_string(), source })?;
     run_steps(STEPS)
 }
 
@@ -100,17 +83,10 @@ fn run_steps(steps: &[Step]) -> Result<(), Failure> {
     for line in &summary {
         say::line(line);
     }
-    if failed.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::Steps(failed.join(", ")))
-    }
+    if failed.is_empty() { Ok(()) } else { Err(Failure::Steps(failed.join(", "))) }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a developer's tool shows how long a step took; no decision hangs on it"
-)]
+#[expect(clippy::disallowed_methods, reason = "a developer's tool shows how long a step took; no decision hangs on it")]
 fn timed<T>(work: fn() -> T) -> (T, Duration) {
     let start = Instant::now();
     let result = work();
@@ -129,9 +105,7 @@ fn cargo_passes(words: &[&str], variables: &[(&str, &str)]) -> Result<Outcome, F
 
 fn deny(checks: &[&str]) -> Result<Outcome, Failure> {
     if !has_cargo_command("deny") {
-        return Ok(Outcome::Skipped(
-            "cargo-deny is not installed; `cargo install --locked cargo-deny` installs it",
-        ));
+        return Ok(Outcome::Skipped("cargo-deny is not installed; `cargo install --locked cargo-deny` installs it"));
     }
     let mut words = vec!["deny", "--all-features", "check"];
     words.extend(checks);
@@ -149,22 +123,10 @@ fn reaches(address: &str) -> bool {
 mod tests {
     use super::*;
 
-    const PASSES: Step = Step {
-        name: "good",
-        check: || Ok(Outcome::Passed),
-    };
-    const SKIPS: Step = Step {
-        name: "absent",
-        check: || Ok(Outcome::Skipped("not here")),
-    };
-    const FAILS: Step = Step {
-        name: "bad",
-        check: || Err(Failure::Missing("missing".to_owned())),
-    };
-    const FAILS_TOO: Step = Step {
-        name: "worse",
-        ..FAILS
-    };
+    const PASSES: Step = Step { name: "good", check: || Ok(Outcome::Passed) };
+    const SKIPS: Step = Step { name: "absent", check: || Ok(Outcome::Skipped("not here")) };
+    const FAILS: Step = Step { name: "bad", check: || Err(Failure::Missing("missing".to_owned())) };
+    const FAILS_TOO: Step = Step { name: "worse", ..FAILS };
 
     #[test]
     fn passes_when_no_step_failed() {

@@ -34,19 +34,13 @@ enum Command {
 enum Failure {
     /// A program could not be started, or there is none.
     #[error("cannot run `{program}`")]
-    Program {
-        program: String,
-        source: std::io::Error,
-    },
+    Program { program: String, source: std::io::Error },
     /// A program ended with an error; it has said why itself.
     #[error("`{command}` failed")]
     Command { command: String },
     /// A file could not be read.
     #[error("cannot read `{path}`")]
-    File {
-        path: String,
-        source: std::io::Error,
-    },
+    File { path: String, source: std::io::Error },
     /// A test server did not start.
     #[error(transparent)]
     Server(#[from] unreserve_testkit::servers::ServerError),

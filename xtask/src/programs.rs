@@ -34,19 +34,12 @@ pub(crate) fn workspace_root() -> Result<PathBuf, Failure> {
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     say::line(&format!("$ {}", shown(command)));
     let status = command.status().map_err(not_started(command))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(failed(command))
-    }
+    if status.success() { Ok(()) } else { Err(failed(command)) }
 }
 
 /// Runs a command and returns what it wrote to standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(not_started(command))?;
+    let output = command.stderr(Stdio::inherit()).output().map_err(not_started(command))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
@@ -70,20 +63,14 @@ fn not_started(command: &Command) -> impl FnOnce(std::io::Error) -> Failure + us
 }
 
 fn failed(command: &Command) -> Failure {
-    Failure::Command {
-        command: shown(command),
-    }
+    Failure::Command { command: shown(command) }
 }
 
 /// The command as one would type it, with `cargo` for the path of the cargo that started us.
 fn shown(command: &Command) -> String {
     let program = PathBuf::from(command.get_program());
     let name = program.file_name().unwrap_or_default().to_string_lossy();
-    command
-        .get_args()
-        .fold(name.into_owned(), |text, argument| {
-            format!("{text} {}", argument.to_string_lossy())
-        })
+    command.get_args().fold(name.into_owned(), |text, argument| format!("{text} {}", argument.to_string_lossy()))
 }
 
 #[cfg(test)]

@@ -18,10 +18,7 @@ pub(crate) fn error(error: &dyn std::error::Error) {
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]
@@ -31,10 +28,7 @@ mod tests {
 
     #[test]
     fn an_error_is_told_with_its_cause() {
-        let failure = Failure::File {
-            path: "a".to_owned(),
-            source: std::io::Error::other("gone"),
-        };
+        let failure = Failure::File { path: "a".to_owned(), source: std::io::Error::other("gone") };
         assert_eq!(with_causes(&failure), "cannot read `a`: gone");
     }
 }

@@ -42,10 +42,7 @@ const SERVERS: &[ServerKind] = &[ServerKind {
     find: || find_postgres().map(drop),
     start: || {
         let server = PostgresServer::start(Durability::Fast)?;
-        Ok(Running {
-            url: server.url("postgres"),
-            _server: Box::new(server),
-        })
+        Ok(Running { url: server.url("postgres"), _server: Box::new(server) })
     },
 }];
 
@@ -68,32 +65,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         command
     };
-    run_program(&mut cargo_here(&[
-        "build",
-        "--package=unreserve",
-        "--all-features",
-    ]))?;
+    run_program(&mut cargo_here(&["build", "--package=unreserve", "--all-features"]))?;
     let runner = if has_cargo_command("nextest") {
         ["nextest", "run"].as_slice()
     } else {
         say::line("cargo-nextest is not installed: using `cargo test`");
         ["test", "--no-fail-fast", "--lib", "--bins", "--tests"].as_slice()
     };
-    let tests = run_program(
-        cargo_here(runner)
-            .args(["--workspace", "--all-features"])
-            .args(&arguments.runner),
-    );
+    let tests = run_program(cargo_here(runner).args(["--workspace", "--all-features"]).args(&arguments.runner));
     if !arguments.runner.is_empty() {
         return tests;
     }
     // Both always run, so that one failure does not hide the other.
-    tests.and(run_program(&mut cargo_here(&[
-        "test",
-        "--doc",
-        "--workspace",
-        "--all-features",
-    ])))
+    tests.and(run_program(&mut cargo_here(&["test", "--doc", "--workspace", "--all-features"])))
 }
 
 /// Makes sure that the programs of a server are on this machine: installs them where we may, else says how to.
@@ -130,10 +114,7 @@ fn install(kind: &ServerKind) -> Result<(), Failure> {
         let settings = Path::new("/etc/postgresql-common/createcluster.conf");
         if !settings.exists() {
             apt(&["install", "-y", "postgresql-common"])?;
-            let wanted = format!(
-                "echo 'create_main_cluster = false' >>{}",
-                settings.display()
-            );
+            let wanted = format!("echo 'create_main_cluster = false' >>{}", settings.display());
             run_program(Command::new("sh").args(["-c", &wanted]))?;
         }
     }
@@ -141,11 +122,7 @@ fn install(kind: &ServerKind) -> Result<(), Failure> {
 }
 
 fn apt(words: &[&str]) -> Result<(), Failure> {
-    run_program(
-        Command::new("apt-get")
-            .args(words)
-            .env("DEBIAN_FRONTEND", "noninteractive"),
-    )
+    run_program(Command::new("apt-get").args(words).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 #[cfg(test)]
@@ -163,10 +140,7 @@ mod tests {
     #[test]
     fn says_the_one_command_that_installs_a_missing_server() {
         let text = how_to_install(&MISSING);
-        assert!(
-            text.ends_with("sudo apt-get update && sudo apt-get install -y example-server"),
-            "{text}"
-        );
+        assert!(text.ends_with("sudo apt-get update && sudo apt-get install -y example-server"), "{text}");
     }
 
     #[test]

@@ -31,11 +31,7 @@ struct Breach {
 
 impl fmt::Display for Breach {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "{}:{}: {}: {}",
-            self.file, self.line, self.rule, self.remedy
-        )
+        write!(out, "{}:{}: {}: {}", self.file, self.line, self.rule, self.remedy)
     }
 }
 
@@ -75,11 +71,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     for breach in &breaches {
         say::line(&breach.to_string());
     }
-    let places = if breaches.len() == 1 {
-        "place"
-    } else {
-        "places"
-    };
+    let places = if breaches.len() == 1 { "place" } else { "places" };
     Err(Failure::Breaches(format!("{} {places}", breaches.len())))
 }
 
@@ -90,20 +82,9 @@ fn check(source: &Source) -> Vec<Breach> {
 /// The tracked and the not yet tracked files, without the ignored ones.
 fn files(root: &Path) -> Result<Vec<String>, Failure> {
     let mut git = std::process::Command::new("git");
-    git.current_dir(root).args([
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "--deduplicate",
-    ]);
+    git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"]);
     let listed = output(&mut git)?;
-    Ok(listed
-        .split('\0')
-        .filter(|path| !path.is_empty())
-        .map(str::to_owned)
-        .collect())
+    Ok(listed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect())
 }
 
 #[cfg(test)]
@@ -116,10 +97,7 @@ mod testing {
     pub(super) fn breaches(path: &str, text: &str) -> Vec<String> {
         let mut found = check(&Source::new(path, text.to_owned()));
         found.sort();
-        found
-            .iter()
-            .map(|Breach { line, rule, .. }| format!("{line} {rule}"))
-            .collect()
+        found.iter().map(|Breach { line, rule, .. }| format!("{line} {rule}")).collect()
     }
 
     /// Asserts that a file breaks exactly this rule at this line, and nothing else.
@@ -143,12 +121,7 @@ mod tests {
     fn a_breach_reads_as_file_line_rule_and_remedy() {
         let source = Source::new("crates/a/src/util.rs", "//! One.\n".to_owned());
         let texts: Vec<_> = check(&source).iter().map(ToString::to_string).collect();
-        assert_eq!(
-            texts,
-            [
-                "crates/a/src/util.rs:1: module-name: `util` says nothing: name the one subject it has"
-            ]
-        );
+        assert_eq!(texts, ["crates/a/src/util.rs:1: module-name: `util` says nothing: name the one subject it has"]);
     }
 
     #[test]

@@ -12,7 +12,11 @@ use unreserve_engine::shop::{ShopError, ShopErrorKind};
 ///
 /// # Errors
 /// `Disconnected` where no answer came in time.
-pub(crate) async fn within<T>(limit: Duration, statement: &'static str, answer: impl Future<Output = T>) -> Result<T, ShopError> {
+pub(crate) async fn within<T>(
+    limit: Duration,
+    statement: &'static str,
+    answer: impl Future<Output = T>,
+) -> Result<T, ShopError> {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that cuts a database call off")]
     let outcome = tokio::time::timeout(limit, answer).await;
     outcome.map_err(|_| {

@@ -27,15 +27,13 @@ struct Dialect {
 }
 
 /// The only list of dialects.
-const DIALECTS: &[Dialect] = &[
-    Dialect {
-        schemes: &["postgres", "postgresql"],
-        example: "postgres://user@host/database",
-        open: postgres::open,
-        grants: postgres::grants,
-        index: postgres::index_statement,
-    },
-];
+const DIALECTS: &[Dialect] = &[Dialect {
+    schemes: &["postgres", "postgresql"],
+    example: "postgres://user@host/database",
+    open: postgres::open,
+    grants: postgres::grants,
+    index: postgres::index_statement,
+}];
 
 /// How to talk to a database.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +73,11 @@ pub fn grants(url: &str, plan: &Plan, role: &str) -> Result<String, ShopError> {
 ///
 /// # Errors
 /// The address is of no known database.
-pub fn index_statement(url: &str, plan: &Plan, advice: &unreserve_engine::plan::IndexAdvice) -> Result<String, ShopError> {
+pub fn index_statement(
+    url: &str,
+    plan: &Plan,
+    advice: &unreserve_engine::plan::IndexAdvice,
+) -> Result<String, ShopError> {
     dialect(url).map(|dialect| (dialect.index)(advice, plan))
 }
 

@@ -1,2 +1,20 @@
-//! Starts `unreserve` and ends the process with its exit code.
-fn main() {}
+//! Starts `unreserve` and ends the process with its exit number.
+
+mod app;
+mod cli;
+mod clock;
+mod exit;
+mod failure;
+mod lock;
+mod logging;
+mod opening;
+mod printer;
+mod profiles;
+mod settings;
+mod table;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    app::run(std::env::args_os()).into()
+}

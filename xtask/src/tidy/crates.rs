@@ -9,14 +9,7 @@ use super::source::Source;
 const FORBIDDEN: [(&str, &[&str], &str); 4] = [
     (
         "unreserve-engine",
-        &[
-            "unreserve",
-            "unreserve-db",
-            "unreserve-testkit",
-            "sqlx",
-            "tokio",
-            "clap",
-        ],
+        &["unreserve", "unreserve-db", "unreserve-testkit", "sqlx", "tokio", "clap"],
         "the engine is pure: no database, runtime, terminal or test tool",
     ),
     (
@@ -29,11 +22,7 @@ const FORBIDDEN: [(&str, &[&str], &str); 4] = [
         &["unreserve-testkit", "sqlx"],
         "test tools are dev-dependencies, and drivers belong in `unreserve-db`",
     ),
-    (
-        "unreserve-testkit",
-        &["unreserve"],
-        "the test tools know the engine, not its faces",
-    ),
+    ("unreserve-testkit", &["unreserve"], "the test tools know the engine, not its faces"),
 ];
 
 /// The arrows between the crates go one way; `[dev-dependencies]` are free.
@@ -48,12 +37,8 @@ pub(super) fn dependencies(source: &Source) -> Vec<Breach> {
             return vec![source.breach(1, "dependency", remedy)];
         }
     };
-    let package = manifest
-        .get("package")
-        .and_then(|package| package.get("name"));
-    let Some((_, forbidden, why)) = FORBIDDEN
-        .iter()
-        .find(|(name, ..)| package.and_then(Value::as_str) == Some(*name))
+    let package = manifest.get("package").and_then(|package| package.get("name"));
+    let Some((_, forbidden, why)) = FORBIDDEN.iter().find(|(name, ..)| package.and_then(Value::as_str) == Some(*name))
     else {
         return Vec::new();
     };
@@ -66,11 +51,7 @@ pub(super) fn dependencies(source: &Source) -> Vec<Breach> {
         .filter(|(_, package)| forbidden.contains(package))
         .map(|(key, package)| {
             let line = line_of(&source.text, key);
-            source.breach(
-                line,
-                "dependency",
-                format!("do not depend on `{package}`: {why}"),
-            )
+            source.breach(line, "dependency", format!("do not depend on `{package}`: {why}"))
         })
         .collect()
 }
@@ -78,10 +59,7 @@ pub(super) fn dependencies(source: &Source) -> Vec<Breach> {
 /// The tables that are the values of a table.
 fn tables(value: Option<&Value>) -> impl Iterator<Item = &Table> {
     let table = value.and_then(Value::as_table);
-    table
-        .into_iter()
-        .flat_map(|table| table.values())
-        .filter_map(Value::as_table)
+    table.into_iter().flat_map(|table| table.values()).filter_map(Value::as_table)
 }
 
 /// The key and the real name of each dependency that goes into the product.
@@ -101,13 +79,8 @@ fn dependency_names(table: &Table) -> Vec<(&str, &str)> {
 fn line_of(text: &str, key: &str) -> usize {
     let names_it = |line: &str| {
         let line = line.trim_start_matches('[');
-        let line = line
-            .rsplit_once("dependencies.")
-            .map_or(line, |(_, rest)| rest);
-        let name: String = line
-            .chars()
-            .take_while(|c| c.is_alphanumeric() || "-_".contains(*c))
-            .collect();
+        let line = line.rsplit_once("dependencies.").map_or(line, |(_, rest)| rest);
+        let name: String = line.chars().take_while(|c| c.is_alphanumeric() || "-_".contains(*c)).collect();
         name == key
     };
     let before = text.lines().take_while(|line| !names_it(line)).count();
@@ -125,34 +98,14 @@ mod tests {
     #[test]
     fn finds_an_arrow_in_the_wrong_direction() {
         for (name, rest, line) in [
-            (
-                "unreserve-engine",
-                "[dependencies]\nunreserve-db.workspace = true",
-                4,
-            ),
+            ("unreserve-engine", "[dependencies]\nunreserve-db.workspace = true", 4),
             ("unreserve-engine", "[dependencies]\ntokio = \"1\"", 4),
-            (
-                "unreserve-engine",
-                "[dependencies.sqlx]\nversion = \"1\"",
-                3,
-            ),
-            (
-                "unreserve",
-                "[dependencies]\nkit = { package = \"unreserve-testkit\" }",
-                4,
-            ),
-            (
-                "unreserve-db",
-                "[target.'cfg(unix)'.dependencies]\nunreserve-testkit = \"1\"",
-                4,
-            ),
+            ("unreserve-engine", "[dependencies.sqlx]\nversion = \"1\"", 3),
+            ("unreserve", "[dependencies]\nkit = { package = \"unreserve-testkit\" }", 4),
+            ("unreserve-db", "[target.'cfg(unix)'.dependencies]\nunreserve-testkit = \"1\"", 4),
             ("unreserve-db", "[build-dependencies]\nunreserve = \"1\"", 4),
         ] {
-            bad(
-                "crates/a/Cargo.toml",
-                &manifest(name, rest),
-                &format!("{line} dependency"),
-            );
+            bad("crates/a/Cargo.toml", &manifest(name, rest), &format!("{line} dependency"));
         }
         bad("crates/a/Cargo.toml", "[package", "1 dependency");
     }

@@ -14,14 +14,8 @@ pub(super) fn first_line(source: &Source) -> Vec<Breach> {
     if !source.is_rust() {
         return Vec::new();
     }
-    let first_paragraph: Vec<&str> = source
-        .text
-        .lines()
-        .map_while(|line| line.strip_prefix("//! "))
-        .collect();
-    let ends = first_paragraph
-        .last()
-        .is_some_and(|line| line.ends_with(['.', '!', '?', ':']));
+    let first_paragraph: Vec<&str> = source.text.lines().map_while(|line| line.strip_prefix("//! ")).collect();
+    let ends = first_paragraph.last().is_some_and(|line| line.ends_with(['.', '!', '?', ':']));
     if ends {
         return Vec::new();
     }
@@ -41,10 +35,7 @@ pub(super) fn file(source: &Source) -> Vec<Breach> {
 
 /// A function has at most 70 lines, from its first line to its closing brace.
 pub(super) fn functions(source: &Source) -> Vec<Breach> {
-    let mut long = LongFunctions {
-        source,
-        breaches: Vec::new(),
-    };
+    let mut long = LongFunctions { source, breaches: Vec::new() };
     if let Some(rust) = &source.rust {
         long.visit_file(&rust.syntax);
     }
@@ -63,10 +54,8 @@ impl LongFunctions<'_> {
         let lines = last.saturating_sub(first).saturating_add(1);
         if lines > FUNCTION_LINES_MAX {
             let name = &signature.ident;
-            let remedy =
-                format!("`{name}` has {lines} lines, at most {FUNCTION_LINES_MAX}: split it");
-            self.breaches
-                .push(self.source.breach(first, "function-length", remedy));
+            let remedy = format!("`{name}` has {lines} lines, at most {FUNCTION_LINES_MAX}: split it");
+            self.breaches.push(self.source.breach(first, "function-length", remedy));
         }
     }
 }
@@ -102,10 +91,7 @@ mod tests {
         bad(FILE, "fn a() {}\n", "1 first-line");
         bad(FILE, "\n//! One.\n", "1 first-line");
         bad(FILE, "//! No sentence\n", "1 first-line");
-        good(
-            FILE,
-            "//! One sentence that goes on\n//! here.\n//!\n//! More\n",
-        );
+        good(FILE, "//! One sentence that goes on\n//! here.\n//!\n//! More\n");
         good("docs/a.md", "");
     }
 
@@ -123,18 +109,10 @@ mod tests {
             let body = "        a();\n".repeat(lines.saturating_sub(2));
             format!("    /// Text.\n    fn f() {{\n{body}    }}\n")
         };
-        for (before, after) in [
-            ("", ""),
-            ("impl A {\n", "}\n"),
-            ("trait A {\n", "}\n"),
-            ("mod a {\n#[test]\n", "}\n"),
-        ] {
+        for (before, after) in [("", ""), ("impl A {\n", "}\n"), ("trait A {\n", "}\n"), ("mod a {\n#[test]\n", "}\n")]
+        {
             let code = |lines| format!("//! One.\n{before}{}{after}", long(lines));
-            let line = code(70)
-                .lines()
-                .take_while(|line| !line.contains("fn f"))
-                .count()
-                .saturating_add(1);
+            let line = code(70).lines().take_while(|line| !line.contains("fn f")).count().saturating_add(1);
             bad(FILE, &code(71), &format!("{line} function-length"));
             good(FILE, &code(70));
         }

@@ -8,17 +8,8 @@ use super::tokens::{Kind, word};
 const DIALECTS: [&str; 4] = ["postgres", "mysql", "mariadb", "sqlite"];
 
 /// Module names that say nothing about what is inside.
-const EMPTY_NAMES: [&str; 9] = [
-    "util",
-    "utils",
-    "common",
-    "helper",
-    "helpers",
-    "types",
-    "misc",
-    "shared_types",
-    "stuff",
-];
+const EMPTY_NAMES: [&str; 9] =
+    ["util", "utils", "common", "helper", "helpers", "types", "misc", "shared_types", "stuff"];
 
 /// A database is named only in the crate that knows databases. Comments and whole sentences for people may name one; code
 /// may not, and neither may a text that is nothing but the name, since that is there to be compared with.
@@ -26,9 +17,7 @@ pub(super) fn dialects(source: &Source) -> Vec<Breach> {
     if !source.is_in("crates/") || source.is_in("crates/unreserve-db/") || source.is_for_tests() {
         return Vec::new();
     }
-    let remedy = |name: &str| {
-        format!("`{name}` is known only in `crates/unreserve-db`: ask for a capability instead")
-    };
+    let remedy = |name: &str| format!("`{name}` is known only in `crates/unreserve-db`: ask for a capability instead");
     let of_file = source
         .is_rust()
         .then(|| dialect_in(&source.path).map(|name| source.breach(1, "dialect", remedy(name))))
@@ -72,9 +61,7 @@ pub(super) fn modules(source: &Source) -> Vec<Breach> {
                 continue;
             };
             // Only where the module stands here; of a module in its own file the file is told.
-            let (Some("mod"), Some(name), Kind::Mark('{')) =
-                (word(first), word(second), &third.kind)
-            else {
+            let (Some("mod"), Some(name), Kind::Mark('{')) = (word(first), word(second), &third.kind) else {
                 continue;
             };
             if EMPTY_NAMES.contains(&name) {
@@ -99,9 +86,7 @@ pub(super) fn allow_attributes(source: &Source) -> Vec<Breach> {
                 attribute_depth = attribute_depth.saturating_add(1);
             }
             Kind::Mark(']') => attribute_depth = attribute_depth.saturating_sub(1),
-            Kind::Word(name)
-                if name == "allow" && attribute_depth > 0 && next.kind == Kind::Mark('(') =>
-            {
+            Kind::Word(name) if name == "allow" && attribute_depth > 0 && next.kind == Kind::Mark('(') => {
                 let remedy = "use `#[expect(…, reason = \"…\")]`".to_owned();
                 breaches.push(source.breach(token.line, "allow", remedy));
             }
@@ -157,16 +142,8 @@ mod tests {
     #[test]
     fn finds_an_allow() {
         bad(ENGINE, "//! One.\n#![allow(dead_code)]\n", "2 allow");
-        bad(
-            ENGINE,
-            "//! One.\n\n#[allow(dead_code)]\nfn a() {}\n",
-            "3 allow",
-        );
-        bad(
-            ENGINE,
-            "//! One.\n#[cfg_attr(unix, allow(dead_code))]\nfn a() {}\n",
-            "2 allow",
-        );
+        bad(ENGINE, "//! One.\n\n#[allow(dead_code)]\nfn a() {}\n", "3 allow");
+        bad(ENGINE, "//! One.\n#[cfg_attr(unix, allow(dead_code))]\nfn a() {}\n", "2 allow");
         good(
             ENGINE,
             "//! One.\n// #[allow(dead_code)]\n#[expect(dead_code, reason = \"later\")]\nfn allow() { allow(); }\n",

@@ -37,12 +37,7 @@ mod tests {
 
     #[test]
     fn finds_a_float_in_the_engine() {
-        for code in [
-            "fn a(_: f64) {}",
-            "const A: A = 1.5;",
-            "const A: A = 1f32;",
-            "const A: A = 1e3;",
-        ] {
+        for code in ["fn a(_: f64) {}", "const A: A = 1.5;", "const A: A = 1f32;", "const A: A = 1e3;"] {
             let code = format!("//! One.\n{code}\n");
             bad("crates/unreserve-engine/src/plan/due.rs", &code, "2 float");
             good("crates/unreserve/src/app.rs", &code);

@@ -18,11 +18,7 @@ pub(super) fn machine(source: &Source) -> Vec<Breach> {
         .filter_map(|(line, text)| {
             let anything = |_: char| true;
             let own = OWN.into_iter().find(|name| begins(text, name, anything));
-            let home = || {
-                HOMES
-                    .into_iter()
-                    .find(|name| begins(text, name, char::is_alphanumeric))
-            };
+            let home = || HOMES.into_iter().find(|name| begins(text, name, char::is_alphanumeric));
             let directory = own.or_else(home)?;
             let remedy = format!("a path under `{directory}` exists on one machine only");
             Some(source.breach(line, "machine-path", remedy))
@@ -35,8 +31,7 @@ fn begins(text: &str, directory: &str, goes_on: fn(char) -> bool) -> bool {
     text.match_indices(directory).any(|(at, _)| {
         let (before, from) = text.split_at(at);
         let after = from.strip_prefix(directory).unwrap_or_default();
-        let is_beginning =
-            !before.ends_with(|c: char| c.is_alphanumeric() || "_-.~*})>".contains(c));
+        let is_beginning = !before.ends_with(|c: char| c.is_alphanumeric() || "_-.~*})>".contains(c));
         is_beginning && after.chars().next().map_or_else(|| goes_on('/'), goes_on)
     })
 }

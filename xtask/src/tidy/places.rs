@@ -16,14 +16,8 @@ const PLACES: &[OnePlace] = &[
         rule: "clock",
         files: &["crates/unreserve/src/clock.rs"],
         does: |path| {
-            ["Instant", "SystemTime", "Timestamp", "Zoned"]
-                .iter()
-                .any(|clock| path.contains(&[clock, "now"]))
-                || names(
-                    path,
-                    &["sleep", "sleep_until", "interval", "interval_at"],
-                    &["time", "thread"],
-                )
+            ["Instant", "SystemTime", "Timestamp", "Zoned"].iter().any(|clock| path.contains(&[clock, "now"]))
+                || names(path, &["sleep", "sleep_until", "interval", "interval_at"], &["time", "thread"])
         },
     },
     OnePlace {
@@ -36,21 +30,13 @@ const PLACES: &[OnePlace] = &[
         files: &["crates/unreserve/src/printer.rs"],
         does: |path| {
             let prints = ["print", "println", "eprint", "eprintln"].contains(&path.last());
-            path.role == Role::Macro && prints
-                || names(path, &["stdout", "stderr"], &["io", "anstream"])
+            path.role == Role::Macro && prints || names(path, &["stdout", "stderr"], &["io", "anstream"])
         },
     },
     OnePlace {
         rule: "exit",
-        files: &[
-            "crates/unreserve/src/main.rs",
-            "crates/unreserve/src/exit.rs",
-        ],
-        does: |path| {
-            ["exit", "abort", "ExitCode"]
-                .iter()
-                .any(|name| path.contains(&["process", name]))
-        },
+        files: &["crates/unreserve/src/main.rs", "crates/unreserve/src/exit.rs"],
+        does: |path| ["exit", "abort", "ExitCode"].iter().any(|name| path.contains(&["process", name])),
     },
 ];
 
@@ -61,10 +47,7 @@ pub(super) fn one_place(source: &Source) -> Vec<Breach> {
     for place in PLACES.iter().filter(elsewhere) {
         for path in source.product_paths().filter(|path| (place.does)(path)) {
             let written = path.segments.join("::");
-            let remedy = format!(
-                "`{written}` belongs only in `{}`",
-                place.files.join("` and `")
-            );
+            let remedy = format!("`{written}` belongs only in `{}`", place.files.join("` and `"));
             breaches.push(source.breach(path.line, place.rule, remedy));
         }
     }
@@ -73,10 +56,7 @@ pub(super) fn one_place(source: &Source) -> Vec<Breach> {
 
 /// Whether a path calls one of `functions`, or imports or names one of them from one of `modules`.
 fn names(path: &PathUse, functions: &[&str], modules: &[&str]) -> bool {
-    let from_module = path
-        .segments
-        .iter()
-        .any(|part| modules.contains(&part.as_str()));
+    let from_module = path.segments.iter().any(|part| modules.contains(&part.as_str()));
     functions.contains(&path.last())
         && match path.role {
             Role::Call => true,
@@ -116,10 +96,7 @@ mod tests {
 
     #[test]
     fn a_timeout_has_one_place() {
-        for line in [
-            "tokio::time::timeout(a, b).await",
-            "use tokio::time::{Duration, timeout}",
-        ] {
+        for line in ["tokio::time::timeout(a, b).await", "use tokio::time::{Duration, timeout}"] {
             has_one_place(line, "timeout", "crates/unreserve-db/src/deadline.rs");
         }
     }

@@ -5,9 +5,7 @@ use super::source::Source;
 use super::tokens::{PathUse, Role};
 
 /// The rooms in the order in which the data passes them; a room imports only from rooms to its left.
-const ROOMS: [&str; 7] = [
-    "model", "profile", "plan", "ledger", "shop", "sweep", "report",
-];
+const ROOMS: [&str; 7] = ["model", "profile", "plan", "ledger", "shop", "sweep", "report"];
 
 const ENGINE: &str = "crates/unreserve-engine/src/";
 
@@ -111,41 +109,20 @@ mod tests {
             ("plan/mod.rs", "use super::profile::Profile;"),
             ("plan/mod.rs", "mod inner { use super::Plan; }"),
             ("plan/mod.rs", "pub(crate) fn a(&self) { self::due::b() }"),
-            (
-                "plan/mod.rs",
-                "// crate::sweep\n#[cfg(test)]\nmod tests { use crate::sweep::Pace; }",
-            ),
+            ("plan/mod.rs", "// crate::sweep\n#[cfg(test)]\nmod tests { use crate::sweep::Pace; }"),
             ("lib.rs", "pub use crate::sweep::Pace;"),
         ] {
             let path = format!("crates/unreserve-engine/src/{file}");
             good(&path, &format!("//! One.\n{line}\n"));
         }
-        good(
-            "crates/unreserve/src/plan/a.rs",
-            "//! One.\nuse crate::sweep;\n",
-        );
+        good("crates/unreserve/src/plan/a.rs", "//! One.\nuse crate::sweep;\n");
     }
 
     #[test]
     fn finds_an_unknown_room_and_an_import_past_the_rooms() {
-        bad(
-            "crates/unreserve-engine/src/kitchen/a.rs",
-            "//! One.\n",
-            "1 room",
-        );
-        bad(
-            "crates/unreserve-engine/src/plan/a.rs",
-            "//! One.\nuse crate::Pace;\n",
-            "2 room",
-        );
-        bad(
-            "crates/unreserve-engine/src/plan/a.rs",
-            "//! One.\nuse crate::*;\n",
-            "2 room",
-        );
-        good(
-            "crates/unreserve-engine/src/plan/a.rs",
-            "//! One.\nfn a() { crate::check!(1) }\n",
-        );
+        bad("crates/unreserve-engine/src/kitchen/a.rs", "//! One.\n", "1 room");
+        bad("crates/unreserve-engine/src/plan/a.rs", "//! One.\nuse crate::Pace;\n", "2 room");
+        bad("crates/unreserve-engine/src/plan/a.rs", "//! One.\nuse crate::*;\n", "2 room");
+        good("crates/unreserve-engine/src/plan/a.rs", "//! One.\nfn a() { crate::check!(1) }\n");
     }
 }

@@ -29,22 +29,13 @@ impl Source {
         if !file.is_file() {
             return Ok(None);
         }
-        let bytes = std::fs::read(&file).map_err(|source| Failure::File {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(String::from_utf8(bytes)
-            .ok()
-            .map(|text| Self::new(path, text)))
+        let bytes = std::fs::read(&file).map_err(|source| Failure::File { path: path.to_owned(), source })?;
+        Ok(String::from_utf8(bytes).ok().map(|text| Self::new(path, text)))
     }
 
     pub(super) fn new(path: &str, text: String) -> Self {
         let rust = path.ends_with(".rs").then(|| parse(&text).ok()).flatten();
-        Self {
-            path: path.to_owned(),
-            text,
-            rust,
-        }
+        Self { path: path.to_owned(), text, rust }
     }
 
     pub(super) fn is_rust(&self) -> bool {
@@ -59,35 +50,23 @@ impl Source {
     pub(super) fn is_for_tests(&self) -> bool {
         self.is_in("crates/unreserve-testkit/")
             || self.is_in("xtask/")
-            || self
-                .path
-                .split('/')
-                .any(|part| matches!(part, "tests" | "benches" | "tests.rs" | "build.rs"))
+            || self.path.split('/').any(|part| matches!(part, "tests" | "benches" | "tests.rs" | "build.rs"))
     }
 
     /// The tokens that end up in the product; none in a file for tests.
     pub(super) fn product_tokens(&self) -> impl Iterator<Item = &Token> {
         let rust = self.rust.as_ref().filter(|_| !self.is_for_tests());
-        rust.into_iter()
-            .flat_map(|rust| &rust.tokens)
-            .filter(|token| !token.in_test)
+        rust.into_iter().flat_map(|rust| &rust.tokens).filter(|token| !token.in_test)
     }
 
     /// The paths and imports that end up in the product; none in a file for tests.
     pub(super) fn product_paths(&self) -> impl Iterator<Item = &PathUse> {
         let rust = self.rust.as_ref().filter(|_| !self.is_for_tests());
-        rust.into_iter()
-            .flat_map(|rust| &rust.paths)
-            .filter(|path| !path.in_test)
+        rust.into_iter().flat_map(|rust| &rust.paths).filter(|path| !path.in_test)
     }
 
     pub(super) fn breach(&self, line: usize, rule: &'static str, remedy: String) -> Breach {
-        Breach {
-            file: self.path.clone(),
-            line,
-            rule,
-            remedy,
-        }
+        Breach { file: self.path.clone(), line, rule, remedy }
     }
 }
 
@@ -108,11 +87,7 @@ pub(super) fn parses(source: &Source) -> Vec<Breach> {
 fn parse(text: &str) -> syn::Result<Rust> {
     let stream: proc_macro2::TokenStream = text.parse()?;
     let tokens = flatten(stream.clone());
-    Ok(Rust {
-        syntax: syn::parse2(stream)?,
-        paths: paths(&tokens),
-        tokens,
-    })
+    Ok(Rust { syntax: syn::parse2(stream)?, paths: paths(&tokens), tokens })
 }
 
 #[cfg(test)]

@@ -11,16 +11,8 @@ const HOME: &str = "crates/unreserve-db/src/";
 const DIALECT_FOLDERS: [&str; 3] = ["postgres/", "mysql/", "sqlite/"];
 
 /// Crates that speak to a database.
-const DRIVERS: [&str; 8] = [
-    "sqlx",
-    "sqlx_core",
-    "sqlx_postgres",
-    "sqlx_sqlite",
-    "tokio_postgres",
-    "mysql_async",
-    "rusqlite",
-    "diesel",
-];
+const DRIVERS: [&str; 8] =
+    ["sqlx", "sqlx_core", "sqlx_postgres", "sqlx_sqlite", "tokio_postgres", "mysql_async", "rusqlite", "diesel"];
 
 /// What a statement that changes the schema or a session begins with.
 const BEGINNINGS: [[&str; 2]; 22] = [
@@ -66,11 +58,10 @@ pub(super) fn statements(source: &Source) -> Vec<Breach> {
 
 /// A driver is named only in a dialect's folder.
 pub(super) fn drivers(source: &Source) -> Vec<Breach> {
-    let in_folder = source.path.strip_prefix(HOME).is_some_and(|path| {
-        DIALECT_FOLDERS
-            .iter()
-            .any(|folder| path.starts_with(folder))
-    });
+    let in_folder = source
+        .path
+        .strip_prefix(HOME)
+        .is_some_and(|path| DIALECT_FOLDERS.iter().any(|folder| path.starts_with(folder)));
     if in_folder {
         return Vec::new();
     }
@@ -90,37 +81,22 @@ pub(super) fn drivers(source: &Source) -> Vec<Breach> {
 fn is_sql(text: &str) -> bool {
     let words = words_of(text);
     let first = words.first().copied().unwrap_or_default();
-    let follows = |one: &str, other: &str| {
-        words
-            .iter()
-            .skip_while(|word| **word != one)
-            .any(|word| *word == other)
-    };
+    let follows = |one: &str, other: &str| words.iter().skip_while(|word| **word != one).any(|word| *word == other);
     first == "SELECT"
         || first == "PRAGMA"
         || follows("SELECT", "FROM")
         || follows("UPDATE", "SET")
-        || words
-            .windows(2)
-            .any(|row| row == ["INSERT", "INTO"] || row == ["DELETE", "FROM"])
+        || words.windows(2).any(|row| row == ["INSERT", "INTO"] || row == ["DELETE", "FROM"])
         || text.split([';', '\n']).any(begins_a_statement)
 }
 
 fn begins_a_statement(text: &str) -> bool {
-    let words: Vec<String> = words_of(text)
-        .iter()
-        .take(2)
-        .map(|word| word.to_ascii_uppercase())
-        .collect();
-    let upper = words_of(text)
-        .first()
-        .is_some_and(|word| word.chars().all(|c| c.is_ascii_uppercase()));
+    let words: Vec<String> = words_of(text).iter().take(2).map(|word| word.to_ascii_uppercase()).collect();
+    let upper = words_of(text).first().is_some_and(|word| word.chars().all(|c| c.is_ascii_uppercase()));
     // In small letters only what nobody would begin a sentence with.
     let unmistakable = matches!(
         words_of(text).as_slice(),
-        ["insert", "into", ..]
-            | ["delete", "from", ..]
-            | ["create" | "alter" | "drop", "table", ..]
+        ["insert", "into", ..] | ["delete", "from", ..] | ["create" | "alter" | "drop", "table", ..]
     );
     unmistakable || upper && BEGINNINGS.iter().any(|beginning| words == *beginning)
 }
@@ -128,13 +104,8 @@ fn begins_a_statement(text: &str) -> bool {
 /// The words of a text, without a comment it begins with.
 fn words_of(text: &str) -> Vec<&str> {
     let text = text.trim_start();
-    let text = text
-        .strip_prefix("/*")
-        .and_then(|comment| comment.split_once("*/"))
-        .map_or(text, |(_, after)| after);
-    text.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|word| !word.is_empty())
-        .collect()
+    let text = text.strip_prefix("/*").and_then(|comment| comment.split_once("*/")).map_or(text, |(_, after)| after);
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -180,10 +151,7 @@ mod tests {
         ] {
             good(ELSEWHERE, &code(text));
         }
-        good(
-            ELSEWHERE,
-            "//! One.\n// SELECT a FROM b\n/// SELECT a FROM b\nfn a() {}\n",
-        );
+        good(ELSEWHERE, "//! One.\n// SELECT a FROM b\n/// SELECT a FROM b\nfn a() {}\n");
         let in_test = "//! One.\n#[cfg(test)]\nmod tests {\n    const A: &str = \"SELECT 1\";\n}\n";
         good(ELSEWHERE, in_test);
     }
@@ -198,17 +166,11 @@ mod tests {
     #[test]
     fn finds_a_driver_outside_a_dialects_folder() {
         let import = "//! One.\nuse sqlx::{Row, Connection as _};\n";
-        assert_eq!(
-            super::super::testing::breaches("crates/unreserve/src/app.rs", import),
-            ["2 driver", "2 driver"]
-        );
+        assert_eq!(super::super::testing::breaches("crates/unreserve/src/app.rs", import), ["2 driver", "2 driver"]);
         let path = "//! One.\nfn a(_: sqlx::Error) {}\n";
         bad("crates/unreserve-db/src/write.rs", path, "2 driver");
         good("crates/unreserve-db/src/sqlite/connect.rs", path);
         good("crates/unreserve-db/tests/locks.rs", path);
-        good(
-            "crates/unreserve/src/app.rs",
-            "//! One.\n// sqlx::Error\nfn a() {}\n",
-        );
+        good("crates/unreserve/src/app.rs", "//! One.\n// sqlx::Error\nfn a() {}\n");
     }
 }

@@ -108,8 +108,7 @@ impl Flat {
     fn tree(&mut self, tree: TokenTree, line: usize, in_test: bool, depth: usize) {
         match tree {
             TokenTree::Group(group) => {
-                let opens_module =
-                    group.delimiter() == Delimiter::Brace && self.ends_with_module_name();
+                let opens_module = group.delimiter() == Delimiter::Brace && self.ends_with_module_name();
                 let inner = depth.saturating_add(usize::from(opens_module));
                 self.group(group.delimiter(), group.stream(), line, in_test, inner);
             }
@@ -123,9 +122,7 @@ impl Flat {
                 let kind = match syn::Lit::new(literal.clone()) {
                     syn::Lit::Str(text) => Kind::Text(text.value()),
                     syn::Lit::CStr(text) => Kind::Text(text.value().to_string_lossy().into_owned()),
-                    syn::Lit::ByteStr(text) => {
-                        Kind::Text(String::from_utf8_lossy(&text.value()).into_owned())
-                    }
+                    syn::Lit::ByteStr(text) => Kind::Text(String::from_utf8_lossy(&text.value()).into_owned()),
                     syn::Lit::Int(_) | syn::Lit::Float(_) => Kind::Number(literal.to_string()),
                     _ => return,
                 };
@@ -134,14 +131,7 @@ impl Flat {
         }
     }
 
-    fn group(
-        &mut self,
-        delimiter: Delimiter,
-        content: TokenStream,
-        line: usize,
-        in_test: bool,
-        depth: usize,
-    ) {
+    fn group(&mut self, delimiter: Delimiter, content: TokenStream, line: usize, in_test: bool, depth: usize) {
         let (open, close) = match delimiter {
             Delimiter::Parenthesis => ('(', ')'),
             Delimiter::Brace => ('{', '}'),
@@ -154,19 +144,13 @@ impl Flat {
     }
 
     fn push(&mut self, kind: Kind, line: usize, in_test: bool, depth: usize) {
-        self.tokens.push(Token {
-            kind,
-            line,
-            in_test,
-            depth,
-        });
+        self.tokens.push(Token { kind, line, in_test, depth });
     }
 
     /// Whether what stands before an opening brace is `mod name`.
     fn ends_with_module_name(&self) -> bool {
         let mut last = self.tokens.iter().rev().map(|token| &token.kind);
-        matches!(last.next(), Some(Kind::Word(_)))
-            && matches!(last.next(), Some(Kind::Word(word)) if word == "mod")
+        matches!(last.next(), Some(Kind::Word(_))) && matches!(last.next(), Some(Kind::Word(word)) if word == "mod")
     }
 }
 
@@ -181,14 +165,10 @@ fn starts_with_word(stream: &TokenStream, word: &str) -> bool {
 /// Whether an attribute keeps its item out of the product: `test`, `cfg(test)`, `cfg(all(test, …))`.
 fn is_for_tests(attribute: &TokenStream) -> bool {
     let text = attribute.to_string();
-    let words: Vec<&str> = text
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|word| !word.is_empty())
-        .collect();
+    let words: Vec<&str> =
+        text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
     match words.as_slice() {
-        [.., "test"] if words.first() != Some(&"cfg") => {
-            starts_with_word(attribute, "test") || text.contains("::")
-        }
+        [.., "test"] if words.first() != Some(&"cfg") => starts_with_word(attribute, "test") || text.contains("::"),
         ["cfg", rest @ ..] => rest.contains(&"test") && !rest.contains(&"not"),
         _ => false,
     }
@@ -200,15 +180,8 @@ pub(super) fn paths(tokens: &[Token]) -> Vec<PathUse> {
     let mut rest = tokens;
     let mut before: Option<&Kind> = None;
     while let Some((first, after)) = rest.split_first() {
-        if word(first) == Some("use")
-            && !after
-                .first()
-                .is_some_and(|next| next.kind == Kind::Mark('<'))
-        {
-            let mut imports = Imports {
-                rest: after,
-                found: &mut found,
-            };
+        if word(first) == Some("use") && !after.first().is_some_and(|next| next.kind == Kind::Mark('<')) {
+            let mut imports = Imports { rest: after, found: &mut found };
             imports.tree(&[]);
             rest = imports.rest;
             before = None;
@@ -240,13 +213,7 @@ pub(super) fn paths(tokens: &[Token]) -> Vec<PathUse> {
 }
 
 fn path_use(segments: Vec<String>, at: &Token, role: Role) -> PathUse {
-    PathUse {
-        segments,
-        line: at.line,
-        in_test: at.in_test,
-        depth: at.depth,
-        role,
-    }
+    PathUse { segments, line: at.line, in_test: at.in_test, depth: at.depth, role }
 }
 
 pub(super) fn word(token: &Token) -> Option<&str> {
@@ -329,12 +296,7 @@ mod tests {
             .iter()
             .map(|path| {
                 let test = if path.in_test { " test" } else { "" };
-                format!(
-                    "{} {:?} {}{test}",
-                    path.segments.join("::"),
-                    path.role,
-                    path.depth
-                )
+                format!("{} {:?} {}{test}", path.segments.join("::"), path.role, path.depth)
             })
             .collect()
     }
@@ -343,14 +305,7 @@ mod tests {
     fn gives_each_import_its_whole_path() {
         assert_eq!(
             paths_of("use a::{self, b::{c as d, *}, ::e}; pub use crate::f;"),
-            [
-                "a Import 0",
-                "a::b::c Import 0",
-                "a::b::* Import 0",
-                "a::e Import 0",
-                "pub Other 0",
-                "crate::f Import 0",
-            ]
+            ["a Import 0", "a::b::c Import 0", "a::b::* Import 0", "a::e Import 0", "pub Other 0", "crate::f Import 0",]
         );
     }
 
@@ -358,15 +313,7 @@ mod tests {
     fn tells_calls_macros_methods_and_definitions_apart() {
         assert_eq!(
             paths_of("a::b(1); c!(d::e()); f.g(); fn h() {}"),
-            [
-                "a::b Call 0",
-                "c Macro 0",
-                "d::e Call 0",
-                "f Other 0",
-                "g OwnName 0",
-                "fn Other 0",
-                "h OwnName 0",
-            ]
+            ["a::b Call 0", "c Macro 0", "d::e Call 0", "f Other 0", "g OwnName 0", "fn Other 0", "h OwnName 0",]
         );
     }
 
@@ -377,9 +324,7 @@ mod tests {
         let tests: Vec<_> = paths_of(code)
             .into_iter()
             .filter(|path| path.ends_with("test"))
-            .filter(|path| {
-                path.contains("Call") || path.contains("Import") || path.contains("OwnName")
-            })
+            .filter(|path| path.contains("Call") || path.contains("Import") || path.contains("OwnName"))
             .collect();
         assert_eq!(
             tests,

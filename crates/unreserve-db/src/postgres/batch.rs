@@ -6,7 +6,9 @@ use std::pin::Pin;
 
 use jiff::Timestamp;
 use unreserve_engine::ledger::{BatchRecord, Entry};
-use unreserve_engine::model::{BatchId, ExaminedOrder, Key, LockedOrder, Position, StockChange, StockRef, StockRow, SweepId};
+use unreserve_engine::model::{
+    BatchId, ExaminedOrder, Key, LockedOrder, Position, StockChange, StockRef, StockRow, SweepId,
+};
 use unreserve_engine::plan::Plan;
 use unreserve_engine::shop::{Answer, Batch, BatchStart, Committed, Selection, ShopError, ShopErrorKind};
 
@@ -45,7 +47,10 @@ pub(super) async fn begin<'a>(
     statements: &'a Statements,
     start: BatchStart<'a>,
 ) -> Result<PgBatch<'a>, ShopError> {
-    let sql = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}", local_settings(link.statement_timeout_ms(), start.lock_wait));
+    let sql = format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}",
+        local_settings(link.statement_timeout_ms(), start.lock_wait)
+    );
     link.simple("begin", sql).await?;
     let mut batch = PgBatch {
         link,
@@ -88,19 +93,29 @@ pub(super) fn selection_parameters(plan: &Plan, statement: &Statement, selection
     for column in 0..plan.reservation.key.len() {
         parameters = parameters.with(after.map(|place| place.reservation.part(column).to_owned()));
     }
-    let only: Option<Vec<String>> = selection.only.as_ref().map(|keys| keys.iter().map(|key| key.part(0).to_owned()).collect());
+    let only: Option<Vec<String>> =
+        selection.only.as_ref().map(|keys| keys.iter().map(|key| key.part(0).to_owned()).collect());
     with_constants(parameters.with(only).with(i64::from(selection.limit)), statement)
 }
 
 /// Reads a row of the candidate query.
-pub(super) fn read_candidate(plan: &Plan, row: &sqlx::postgres::PgRow, name: &'static str) -> Result<LockedOrder, ShopError> {
+pub(super) fn read_candidate(
+    plan: &Plan,
+    row: &sqlx::postgres::PgRow,
+    name: &'static str,
+) -> Result<LockedOrder, ShopError> {
     let key = read_whole_key(row, 0, 1, name)?;
     let reservation = read_whole_key(row, 2, plan.reservation.key.len(), name)?;
     Ok(LockedOrder { key, position: Position { expiry: read(row, 1, name)?, reservation } })
 }
 
 /// Re-reads orders: status and guards in one statement, reservations in another.
-pub(super) async fn examine(link: &mut Link, plan: &Plan, statements: &Statements, orders: &[Key]) -> Result<Vec<ExaminedOrder>, ShopError> {
+pub(super) async fn examine(
+    link: &mut Link,
+    plan: &Plan,
+    statements: &Statements,
+    orders: &[Key],
+) -> Result<Vec<ExaminedOrder>, ShopError> {
     let keys = || Parameters::new().with_keys(orders.iter(), 1);
     let statement = &statements.examine_orders;
     let mut examined = Vec::with_capacity(orders.len());
@@ -121,7 +136,12 @@ pub(super) async fn examine(link: &mut Link, plan: &Plan, statements: &Statement
 }
 
 /// Reads counters, a statement a stock table.
-pub(super) async fn read_counters(link: &mut Link, plan: &Plan, statements: &[Statement], stock: &[StockRef]) -> Result<Vec<StockRow>, ShopError> {
+pub(super) async fn read_counters(
+    link: &mut Link,
+    plan: &Plan,
+    statements: &[Statement],
+    stock: &[StockRef],
+) -> Result<Vec<StockRow>, ShopError> {
     let mut found = Vec::with_capacity(stock.len());
     for (pool, (stock_plan, statement)) in plan.stock.iter().zip(statements).enumerate() {
         let wanted: Vec<&StockRef> = stock.iter().filter(|row| row.pool == pool).collect();
@@ -163,12 +183,21 @@ impl PgBatch<'_> {
         Ok(rows)
     }
 
-    async fn write(&mut self, statement: &Statement, parameters: Parameters, expected: usize, what: &str) -> Result<(), ShopError> {
-        let changed = self.link.execute(statement.name, &statement.sql, with_constants(parameters, statement).finish()?).await?;
+    async fn write(
+        &mut self,
+        statement: &Statement,
+        parameters: Parameters,
+        expected: usize,
+        what: &str,
+    ) -> Result<(), ShopError> {
+        let changed =
+            self.link.execute(statement.name, &statement.sql, with_constants(parameters, statement).finish()?).await?;
         if usize::try_from(changed).is_ok_and(|changed| changed == expected) {
             return Ok(());
         }
-        let message = format!("{changed} of {expected} {what} could be written: the shop changed them at the same time, or a trigger did");
+        let message = format!(
+            "{changed} of {expected} {what} could be written: the shop changed them at the same time, or a trigger did"
+        );
         Err(ShopError::new(ShopErrorKind::Invariant, message).during(statement.name))
     }
 

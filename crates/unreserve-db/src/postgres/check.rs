@@ -24,9 +24,10 @@ pub(super) async fn check(link: &mut Link, plan: &Plan, statements: &Statements)
 /// The name is unique, so that two sessions behind one pooler never meet; it is gone before the transaction ends.
 async fn prepare(link: &mut Link, statements: &[&Statement]) -> Result<(), ShopError> {
     let name = format!("unreserve_{}", Uuid::now_v7().simple());
-    let text = statements.iter().enumerate().map(|(index, statement)| {
-        format!("PREPARE {name}_{index} AS {}; DEALLOCATE {name}_{index};", statement.sql)
-    });
+    let text = statements
+        .iter()
+        .enumerate()
+        .map(|(index, statement)| format!("PREPARE {name}_{index} AS {}; DEALLOCATE {name}_{index};", statement.sql));
     link.simple("check", text.collect()).await
 }
 
@@ -36,7 +37,9 @@ async fn find(link: &mut Link, statements: &[&Statement]) -> Result<Option<ShopE
         let prepared = prepare(link, &[statement]).await;
         if let Err(error) = link.end(prepared).await {
             let error = ShopError { statement: Some(statement.name), kind: ShopErrorKind::SchemaChanged, ..error };
-            return Ok(Some(error.hint("the profile does not fit this database's types; `unreserve profile check` compares them")));
+            return Ok(Some(
+                error.hint("the profile does not fit this database's types; `unreserve profile check` compares them"),
+            ));
         }
     }
     Ok(None)
@@ -44,12 +47,33 @@ async fn find(link: &mut Link, statements: &[&Statement]) -> Result<Option<ShopE
 
 fn every(statements: &Statements) -> Vec<&Statement> {
     let Statements {
-        outlook, clock_evidence, survey, lock_due, examine_orders, examine_reservations, read_stock, lock_stock, write_stock,
-        release, cancel_orders, explain_by_number, explain_by_key, explain_reservations, try_lock,
+        outlook,
+        clock_evidence,
+        survey,
+        lock_due,
+        examine_orders,
+        examine_reservations,
+        read_stock,
+        lock_stock,
+        write_stock,
+        release,
+        cancel_orders,
+        explain_by_number,
+        explain_by_key,
+        explain_reservations,
+        try_lock,
     } = statements;
     let one = [
-        outlook, clock_evidence, survey, lock_due, examine_orders, examine_reservations, release, explain_by_key,
-        explain_reservations, try_lock,
+        outlook,
+        clock_evidence,
+        survey,
+        lock_due,
+        examine_orders,
+        examine_reservations,
+        release,
+        explain_by_key,
+        explain_reservations,
+        try_lock,
     ];
     let several = read_stock.iter().chain(lock_stock).chain(write_stock).chain(cancel_orders).chain(explain_by_number);
     one.into_iter().chain(several).collect()
@@ -60,8 +84,12 @@ fn refuse_text_instants(plan: &Plan) -> Result<(), ShopError> {
     let times = [Some(&plan.due.time), plan.due.created_at.as_ref()];
     for time in times.into_iter().flatten() {
         if matches!(time.encoding, TimeEncoding::Text { .. }) {
-            let message = format!("column `{}` holds instants as text, which cannot be compared safely in this database", time.column.name);
-            return Err(ShopError::new(ShopErrorKind::SchemaChanged, message).hint("use a column of type timestamptz or timestamp, for example a generated one"));
+            let message = format!(
+                "column `{}` holds instants as text, which cannot be compared safely in this database",
+                time.column.name
+            );
+            return Err(ShopError::new(ShopErrorKind::SchemaChanged, message)
+                .hint("use a column of type timestamptz or timestamp, for example a generated one"));
         }
     }
     Ok(())

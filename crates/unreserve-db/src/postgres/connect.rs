@@ -40,7 +40,9 @@ impl Link {
     async fn connection(&mut self) -> Result<&mut PgConnection, ShopError> {
         if self.connection.is_none() {
             let made = within(self.limits.connect_timeout, "connect", PgConnection::connect_with(&self.connect)).await;
-            let made = made.map_err(|error| error.hint("is the server running, and are host and port right? a firewall may be in the way"))?;
+            let made = made.map_err(|error| {
+                error.hint("is the server running, and are host and port right? a firewall may be in the way")
+            })?;
             self.connection = Some(made.map_err(|error| connect_error(&error))?);
         }
         self.connection.as_mut().ok_or_else(|| ShopError::new(ShopErrorKind::Disconnected, "no connection"))
@@ -56,7 +58,11 @@ impl Link {
         self.limits.statement_timeout.as_millis()
     }
 
-    fn settle<T>(&mut self, outcome: Result<Result<T, sqlx::Error>, ShopError>, statement: &'static str) -> Result<T, ShopError> {
+    fn settle<T>(
+        &mut self,
+        outcome: Result<Result<T, sqlx::Error>, ShopError>,
+        statement: &'static str,
+    ) -> Result<T, ShopError> {
         let outcome = outcome.and_then(|answer| answer.map_err(|error| statement_error(&error, statement)));
         if let Err(error) = &outcome
             && error.kind == ShopErrorKind::Disconnected
@@ -75,7 +81,12 @@ impl Link {
     }
 
     /// Runs a statement and reads its rows.
-    pub(super) async fn rows(&mut self, name: &'static str, sql: &str, arguments: PgArguments) -> Result<Vec<PgRow>, ShopError> {
+    pub(super) async fn rows(
+        &mut self,
+        name: &'static str,
+        sql: &str,
+        arguments: PgArguments,
+    ) -> Result<Vec<PgRow>, ShopError> {
         let limit = self.deadline();
         let connection = self.connection().await?;
         let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(false);
@@ -84,7 +95,12 @@ impl Link {
     }
 
     /// Runs a statement and counts the rows it changed.
-    pub(super) async fn execute(&mut self, name: &'static str, sql: &str, arguments: PgArguments) -> Result<u64, ShopError> {
+    pub(super) async fn execute(
+        &mut self,
+        name: &'static str,
+        sql: &str,
+        arguments: PgArguments,
+    ) -> Result<u64, ShopError> {
         let limit = self.deadline();
         let connection = self.connection().await?;
         let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(false);

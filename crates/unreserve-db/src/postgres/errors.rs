@@ -13,10 +13,14 @@ pub(super) fn statement_error(error: &Error, statement: &'static str) -> ShopErr
 pub(super) fn connect_error(error: &Error) -> ShopError {
     let sorted = sort(error);
     let hint = match (sorted.kind, sorted.code.as_deref()) {
-        (_, Some("28P01" | "28000")) => "check the user name and the password in the database address, and the server's pg_hba.conf",
+        (_, Some("28P01" | "28000")) => {
+            "check the user name and the password in the database address, and the server's pg_hba.conf"
+        }
         (_, Some("3D000")) => "check the database's name in the address",
         (_, Some("53300")) => "the server has no connection left; unreserve needs one",
-        (ShopErrorKind::Disconnected, _) => "is the server running, and are host and port right? a firewall may be in the way",
+        (ShopErrorKind::Disconnected, _) => {
+            "is the server running, and are host and port right? a firewall may be in the way"
+        }
         (ShopErrorKind::Refused, _) => "check the database address: postgres://user:password@host:port/database",
         _ => return sorted,
     };
@@ -26,16 +30,23 @@ pub(super) fn connect_error(error: &Error) -> ShopError {
 fn sort(error: &Error) -> ShopError {
     match error {
         Error::Database(error) => database_error(error.as_ref()),
-        Error::Configuration(source) => ShopError::new(ShopErrorKind::Refused, format!("the database address is not valid: {source}")),
-        Error::Tls(source) => ShopError::new(ShopErrorKind::Refused, format!("no encrypted connection came about: {source}"))
-            .hint("set `sslmode` and `sslrootcert` in the database address as the server needs it"),
-        Error::Io(source) => ShopError::new(ShopErrorKind::Disconnected, format!("the connection to the database failed: {source}")),
+        Error::Configuration(source) => {
+            ShopError::new(ShopErrorKind::Refused, format!("the database address is not valid: {source}"))
+        }
+        Error::Tls(source) => {
+            ShopError::new(ShopErrorKind::Refused, format!("no encrypted connection came about: {source}"))
+                .hint("set `sslmode` and `sslrootcert` in the database address as the server needs it")
+        }
+        Error::Io(source) => {
+            ShopError::new(ShopErrorKind::Disconnected, format!("the connection to the database failed: {source}"))
+        }
         Error::Protocol(_) | Error::WorkerCrashed | Error::PoolClosed | Error::PoolTimedOut => {
             ShopError::new(ShopErrorKind::Disconnected, "the connection to the database broke off")
         }
-        Error::ColumnDecode { index, source } => {
-            ShopError::new(ShopErrorKind::SchemaChanged, format!("column {index} of the answer has an unexpected type: {source}"))
-        }
+        Error::ColumnDecode { index, source } => ShopError::new(
+            ShopErrorKind::SchemaChanged,
+            format!("column {index} of the answer has an unexpected type: {source}"),
+        ),
         other => ShopError::new(ShopErrorKind::Other, other.to_string()),
     }
 }
@@ -49,7 +60,9 @@ fn database_error(error: &dyn DatabaseError) -> ShopError {
         ShopErrorKind::Permission => sorted.hint("`unreserve setup --print-grants` prints what the role needs"),
         ShopErrorKind::Full => sorted.hint("make room on the database's disk; nothing of the batch was kept"),
         ShopErrorKind::ReadOnly => sorted.hint("connect to the primary server, with a role that may write"),
-        ShopErrorKind::SchemaChanged => sorted.hint("`unreserve profile check` compares the profile with the live schema"),
+        ShopErrorKind::SchemaChanged => {
+            sorted.hint("`unreserve profile check` compares the profile with the live schema")
+        }
         _ => sorted,
     }
 }

@@ -35,7 +35,12 @@ pub(super) async fn explain(
     Ok(Some(found))
 }
 
-async fn find(link: &mut Link, plan: &Plan, statement: &Statement, order: &str) -> Result<Option<Explanation>, ShopError> {
+async fn find(
+    link: &mut Link,
+    plan: &Plan,
+    statement: &Statement,
+    order: &str,
+) -> Result<Option<Explanation>, ShopError> {
     let parameters = with_constants(Parameters::new().with(order.to_owned()), statement).finish()?;
     link.begin_read().await?;
     let outcome = link.rows(statement.name, &statement.sql, parameters).await;
@@ -73,7 +78,13 @@ async fn find(link: &mut Link, plan: &Plan, statement: &Statement, order: &str) 
     }))
 }
 
-async fn read_rest(link: &mut Link, plan: &Plan, statements: &Statements, installed: bool, found: &mut Explanation) -> Result<(), ShopError> {
+async fn read_rest(
+    link: &mut Link,
+    plan: &Plan,
+    statements: &Statements,
+    installed: bool,
+    found: &mut Explanation,
+) -> Result<(), ShopError> {
     let statement = &statements.explain_reservations;
     let keys = [found.key.clone()];
     let parameters = with_constants(Parameters::new().with_keys(keys.iter(), 1), statement).finish()?;

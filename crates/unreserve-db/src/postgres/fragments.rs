@@ -88,7 +88,11 @@ impl<'a> Writer<'a> {
 
     /// Whether the order `o` is cancelled already.
     pub(super) fn cancelled(&mut self) -> String {
-        if self.plan.order.cancelled.is_empty() { "false".to_owned() } else { self.conditions("o", &self.plan.order.cancelled) }
+        if self.plan.order.cancelled.is_empty() {
+            "false".to_owned()
+        } else {
+            self.conditions("o", &self.plan.order.cancelled)
+        }
     }
 
     /// Whether a guard holds for the order `o`.
@@ -99,7 +103,9 @@ impl<'a> Writer<'a> {
                 let conditions = self.conditions("g", &guard.conditions);
                 format!(
                     "EXISTS (SELECT 1 FROM {} AS g WHERE g.{} = o.{} AND {conditions})",
-                    table_name(table), quoted(&key.name), quoted(&self.plan.order.key.name)
+                    table_name(table),
+                    quoted(&key.name),
+                    quoted(&self.plan.order.key.name)
                 )
             }
         }
@@ -107,7 +113,8 @@ impl<'a> Writer<'a> {
 
     /// That no guard holds for the order `o`.
     pub(super) fn unguarded(&mut self) -> String {
-        let guards: Vec<String> = self.plan.guards.iter().map(|guard| format!("(NOT coalesce({}, false))", self.guard(guard))).collect();
+        let guards: Vec<String> =
+            self.plan.guards.iter().map(|guard| format!("(NOT coalesce({}, false))", self.guard(guard))).collect();
         all(&guards, "true")
     }
 
@@ -168,7 +175,10 @@ impl<'a> Writer<'a> {
         let order = &self.plan.order;
         format!(
             "FROM {} AS r\nJOIN {} AS o ON o.{} = r.{}",
-            table_name(&reservation.table), table_name(&order.table), quoted(&order.key.name), quoted(&reservation.order.name)
+            table_name(&reservation.table),
+            table_name(&order.table),
+            quoted(&order.key.name),
+            quoted(&reservation.order.name)
         )
     }
 
@@ -203,7 +213,9 @@ impl<'a> Writer<'a> {
         match power_of_ten(self.plan.reservation.scale) {
             1 if whole => format!("{column}::bigint"),
             1 => format!("CASE WHEN {column} = trunc({column}::numeric) THEN {column}::bigint END"),
-            factor => format!("CASE WHEN {column} * {factor} = trunc({column} * {factor}) THEN ({column} * {factor})::bigint END"),
+            factor => format!(
+                "CASE WHEN {column} * {factor} = trunc({column} * {factor}) THEN ({column} * {factor})::bigint END"
+            ),
         }
     }
 
@@ -237,7 +249,9 @@ impl<'a> Writer<'a> {
         match encoding {
             TimeEncoding::Instant => "now()".to_owned(),
             TimeEncoding::DateTime(Zone::Utc) => "(now() AT TIME ZONE 'UTC')".to_owned(),
-            TimeEncoding::DateTime(Zone::Offset(seconds)) => format!("((now() AT TIME ZONE 'UTC') + interval '{seconds} seconds')"),
+            TimeEncoding::DateTime(Zone::Offset(seconds)) => {
+                format!("((now() AT TIME ZONE 'UTC') + interval '{seconds} seconds')")
+            }
             TimeEncoding::DateTime(Zone::Named(zone)) => {
                 format!("(now() AT TIME ZONE {}::text)", self.constant(Constant::Text(zone.clone())))
             }
@@ -304,7 +318,12 @@ fn power_of_ten(scale: u8) -> u64 {
 
 /// `unnest($1::text[]::uuid[], …)`: arrays of key parts, from parameter `first` on.
 pub(super) fn key_arrays(columns: &[&Column], first: usize) -> String {
-    list(columns.iter().enumerate().map(|(index, column)| format!("${}::text[]::{}[]", first.saturating_add(index), cast_type(column))))
+    list(
+        columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| format!("${}::text[]::{}[]", first.saturating_add(index), cast_type(column))),
+    )
 }
 
 /// `k0, k1, …`
@@ -314,6 +333,10 @@ pub(super) fn key_names(count: usize) -> String {
 
 /// `alias."a" = t.k0 AND …`
 pub(super) fn key_matches(alias: &str, columns: &[&Column]) -> String {
-    let parts: Vec<String> = columns.iter().enumerate().map(|(index, column)| format!("{alias}.{} = t.k{index}", quoted(&column.name))).collect();
+    let parts: Vec<String> = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| format!("{alias}.{} = t.k{index}", quoted(&column.name)))
+        .collect();
     all(&parts, "true")
 }

@@ -49,7 +49,10 @@ pub(crate) fn grants(plan: &Plan, role: &str) -> String {
         let name = table_name(table);
         text.push_str(&format!("GRANT SELECT ON {name} TO {role};\n"));
         if !entry.writes.is_empty() {
-            text.push_str(&format!("GRANT UPDATE ({}) ON {name} TO {role};\n", list(entry.writes.iter().map(|column| quoted(column)))));
+            text.push_str(&format!(
+                "GRANT UPDATE ({}) ON {name} TO {role};\n",
+                list(entry.writes.iter().map(|column| quoted(column)))
+            ));
         }
         if entry.deletes {
             text.push_str(&format!("GRANT DELETE ON {name} TO {role};\n"));
@@ -73,7 +76,11 @@ pub(crate) fn index_statement(advice: &IndexAdvice, plan: &Plan) -> String {
     let name = format!("unreserve_due_{}", advice.table.name);
     let name: String = name.chars().take(60).collect();
     let condition = if advice.partial { format!(" WHERE {}", active_literally(plan)) } else { String::new() };
-    format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {} ON {} ({columns}){condition};", quoted(&name), table_name(&advice.table))
+    format!(
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS {} ON {} ({columns}){condition};",
+        quoted(&name),
+        table_name(&advice.table)
+    )
 }
 
 /// The condition of a partial index is part of its definition, where no parameter can stand; it is printed for a person.

@@ -95,13 +95,23 @@ async fn read_schema(link: &mut Link, request: &SchemaRequest) -> Result<Schema,
     Ok(schema)
 }
 
-async fn read_keys(link: &mut Link, by_name: &BTreeMap<String, &TableName>, names: &[String], schema: &mut Schema) -> Result<(), ShopError> {
+async fn read_keys(
+    link: &mut Link,
+    by_name: &BTreeMap<String, &TableName>,
+    names: &[String],
+    schema: &mut Schema,
+) -> Result<(), ShopError> {
     let cell = "schema_keys";
     for row in link.rows(cell, KEYS, Parameters::new().with(names.to_vec()).finish()?).await? {
-        let (name, what, other): (String, String, String) = (read(&row, 0, cell)?, read(&row, 1, cell)?, read(&row, 2, cell)?);
+        let (name, what, other): (String, String, String) =
+            (read(&row, 0, cell)?, read(&row, 1, cell)?, read(&row, 2, cell)?);
         let columns: Vec<String> = read(&row, 3, cell)?;
         let columns: Vec<String> = columns.into_iter().map(|column| unquoted(&column)).collect();
-        let Some(table) = schema.tables.iter_mut().find(|table| by_name.get(&name).is_some_and(|asked| table.asked == **asked)) else { continue };
+        let Some(table) =
+            schema.tables.iter_mut().find(|table| by_name.get(&name).is_some_and(|asked| table.asked == **asked))
+        else {
+            continue;
+        };
         if what == "index" {
             table.indexes.push(IndexInfo { name: other, columns, condition: read(&row, 4, cell)? });
         } else if let Some(column) = columns.into_iter().next() {
@@ -121,7 +131,9 @@ async fn read_samples(link: &mut Link, request: &SchemaRequest, schema: &mut Sch
             continue;
         }
         let quoted_name = quoted(name);
-        let sql = format!("/* unreserve schema_samples */ SELECT {quoted_name}::text FROM {place} WHERE {quoted_name} IS NOT NULL LIMIT {SAMPLES}");
+        let sql = format!(
+            "/* unreserve schema_samples */ SELECT {quoted_name}::text FROM {place} WHERE {quoted_name} IS NOT NULL LIMIT {SAMPLES}"
+        );
         for row in link.rows("schema_samples", &sql, Parameters::new().finish()?).await? {
             column.samples.push(read(&row, 0, "schema_samples")?);
         }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use sqlx::postgres::PgRow;
-use unreserve_engine::ledger::{BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart};
+use unreserve_engine::ledger::{
+    BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
+};
 use unreserve_engine::model::{BatchId, Holder, Key, SweepId};
 use unreserve_engine::shop::{Acquired, InstallState, ShopError, ShopErrorKind};
 
@@ -71,7 +73,8 @@ SELECT $6::text::uuid, $1::text, $7::text, $8::text FROM taken
 ON CONFLICT (sweep_id) DO UPDATE SET sweep_id = excluded.sweep_id WHERE false
 RETURNING 1";
 
-const LEASE_ROW: &str = "/* unreserve lease_row */ INSERT INTO unreserve.lease (profile) VALUES ($1::text) ON CONFLICT DO NOTHING";
+const LEASE_ROW: &str =
+    "/* unreserve lease_row */ INSERT INTO unreserve.lease (profile) VALUES ($1::text) ON CONFLICT DO NOTHING";
 
 const HOLDER: &str = "/* unreserve holder */
 SELECT token, coalesce(host, ''), coalesce(process_id, 0), coalesce(state_dir, ''),
@@ -82,7 +85,11 @@ FROM unreserve.lease WHERE profile = $1::text";
 /// lease that a crash forgets is a lease that no batch of ours can pass, and every batch's own commit waits.
 pub(super) async fn acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Result<Acquired, ShopError> {
     let settings = local_settings(link.statement_timeout_ms(), std::time::Duration::from_secs(3));
-    link.simple("begin_acquire", format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {settings}; SET LOCAL synchronous_commit = off")).await?;
+    link.simple(
+        "begin_acquire",
+        format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {settings}; SET LOCAL synchronous_commit = off"),
+    )
+    .await?;
     let outcome = try_acquire(link, holder, start).await;
     link.end(outcome).await
 }
@@ -135,7 +142,12 @@ FROM unnest($10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15
      AS e(kind, order_key, order_number, reservation_key, stock, quantity, drift, expires_us, overdue_us)";
 
 /// Appends a batch and its entries in one statement.
-pub(super) async fn append(link: &mut Link, place: BatchPlace<'_>, record: &BatchRecord, entries: &[Entry]) -> Result<(), ShopError> {
+pub(super) async fn append(
+    link: &mut Link,
+    place: BatchPlace<'_>,
+    record: &BatchRecord,
+    entries: &[Entry],
+) -> Result<(), ShopError> {
     fn column<T>(entries: &[Entry], read: impl Fn(&Entry) -> T) -> Vec<T> {
         entries.iter().map(read).collect()
     }
@@ -162,7 +174,8 @@ pub(super) async fn append(link: &mut Link, place: BatchPlace<'_>, record: &Batc
     if usize::try_from(written).is_ok_and(|written| written == entries.len()) {
         return Ok(());
     }
-    Err(ShopError::new(ShopErrorKind::Invariant, format!("{written} of {} ledger entries were written", entries.len())).during("append_ledger"))
+    Err(ShopError::new(ShopErrorKind::Invariant, format!("{written} of {} ledger entries were written", entries.len()))
+        .during("append_ledger"))
 }
 
 /// The committed batch of that identity.
@@ -234,7 +247,11 @@ pub(super) async fn close(link: &mut Link, profile: &str, token: &str, end: &Swe
         .with(end.error.clone());
     let parameters = parameters.finish()?;
     let settings = local_settings(link.statement_timeout_ms(), std::time::Duration::from_secs(3));
-    link.simple("begin_close", format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {settings}; SET LOCAL synchronous_commit = off")).await?;
+    link.simple(
+        "begin_close",
+        format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {settings}; SET LOCAL synchronous_commit = off"),
+    )
+    .await?;
     let outcome = link.execute("close", CLOSE, parameters).await;
     match link.end(outcome).await? {
         0 => Err(ShopError::new(ShopErrorKind::Fenced, "another instance has taken over the sweep of this shop")),
@@ -262,7 +279,9 @@ pub(super) async fn history(link: &mut Link, query: &HistoryQuery) -> Result<Vec
     let (limit, id) = match query {
         HistoryQuery::Latest { limit } => (i64::from(*limit), None),
         // A prefix is letters of a UUID; anything else cannot match, and would be a pattern.
-        HistoryQuery::Sweep { id } if id.chars().all(|c| c.is_ascii_hexdigit() || c == '-') => (2, Some(id.to_lowercase())),
+        HistoryQuery::Sweep { id } if id.chars().all(|c| c.is_ascii_hexdigit() || c == '-') => {
+            (2, Some(id.to_lowercase()))
+        }
         HistoryQuery::Sweep { .. } => return Ok(Vec::new()),
     };
     let parameters = Parameters::new().with(limit).with(id).finish()?;
@@ -277,7 +296,8 @@ fn sweep_record(row: &PgRow) -> Result<SweepRecord, ShopError> {
     let micros: Option<i64> = read(row, 6, NAME)?;
     let overdue: i64 = read(row, 9, NAME)?;
     Ok(SweepRecord {
-        sweep_id: SweepId::parse(&id).map_err(|error| ShopError::new(ShopErrorKind::Other, error.to_string()).during(NAME))?,
+        sweep_id: SweepId::parse(&id)
+            .map_err(|error| ShopError::new(ShopErrorKind::Other, error.to_string()).during(NAME))?,
         profile: read(row, 1, NAME)?,
         holder: read(row, 2, NAME)?,
         started_at: read_now(row, 3, NAME)?,
@@ -313,7 +333,9 @@ pub(super) async fn entries(link: &mut Link, sweep_id: SweepId, limit: u32) -> R
 
 /// The entries of one order, newest first; inside a transaction that is open already.
 pub(super) async fn entries_of_order(link: &mut Link, order: &Key) -> Result<Vec<EntryRecord>, ShopError> {
-    let sql = format!("/* unreserve order_entries */ {ENTRY_COLUMNS} FROM unreserve.entry AS e WHERE e.order_key = $1::text ORDER BY e.entry_id DESC LIMIT 50");
+    let sql = format!(
+        "/* unreserve order_entries */ {ENTRY_COLUMNS} FROM unreserve.entry AS e WHERE e.order_key = $1::text ORDER BY e.entry_id DESC LIMIT 50"
+    );
     let parameters = Parameters::new().with(order.to_string()).finish()?;
     link.rows("order_entries", &sql, parameters).await?.iter().map(entry_record).collect()
 }
@@ -342,14 +364,24 @@ WHERE retry_at > now() AND ($1::text IS NULL OR profile = $1::text) AND ($2::tex
 ORDER BY since, order_key LIMIT $3::bigint";
 
 /// The orders that are set aside now.
-pub(super) async fn orders_set_aside(link: &mut Link, profile: Option<&str>, limit: u32) -> Result<Vec<SetAsideRecord>, ShopError> {
-    let parameters = Parameters::new().with(profile.map(str::to_owned)).with(None::<String>).with(i64::from(limit)).finish()?;
+pub(super) async fn orders_set_aside(
+    link: &mut Link,
+    profile: Option<&str>,
+    limit: u32,
+) -> Result<Vec<SetAsideRecord>, ShopError> {
+    let parameters =
+        Parameters::new().with(profile.map(str::to_owned)).with(None::<String>).with(i64::from(limit)).finish()?;
     read_ledger(link, "orders_set_aside", ASIDE, parameters).await?.iter().map(aside_record).collect()
 }
 
 /// Whether one order is set aside; inside a transaction that is open already.
-pub(super) async fn order_set_aside(link: &mut Link, profile: &str, order: &Key) -> Result<Option<SetAsideRecord>, ShopError> {
-    let parameters = Parameters::new().with(Some(profile.to_owned())).with(Some(order.to_string())).with(1_i64).finish()?;
+pub(super) async fn order_set_aside(
+    link: &mut Link,
+    profile: &str,
+    order: &Key,
+) -> Result<Option<SetAsideRecord>, ShopError> {
+    let parameters =
+        Parameters::new().with(Some(profile.to_owned())).with(Some(order.to_string())).with(1_i64).finish()?;
     let rows = link.rows("orders_set_aside", ASIDE, parameters).await?;
     rows.first().map(aside_record).transpose()
 }
@@ -367,7 +399,12 @@ fn aside_record(row: &PgRow) -> Result<SetAsideRecord, ShopError> {
 }
 
 /// Runs one reading statement in a transaction of its own.
-async fn read_ledger(link: &mut Link, name: &'static str, sql: &str, parameters: sqlx::postgres::PgArguments) -> Result<Vec<PgRow>, ShopError> {
+async fn read_ledger(
+    link: &mut Link,
+    name: &'static str,
+    sql: &str,
+    parameters: sqlx::postgres::PgArguments,
+) -> Result<Vec<PgRow>, ShopError> {
     link.begin_read().await?;
     let outcome = link.rows(name, sql, parameters).await;
     link.end(outcome).await

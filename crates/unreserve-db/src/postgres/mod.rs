@@ -18,12 +18,14 @@ use std::time::Duration;
 use connect::Link;
 pub(crate) use grants::{grants, index_statement};
 use render::Statements;
-use unreserve_engine::ledger::{BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart};
+use unreserve_engine::ledger::{
+    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
+};
 use unreserve_engine::model::{BatchId, Holder, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, Outlook, Selection, Shop,
-    ShopError, ShopErrorKind, ShopInfo, Surveyed,
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, Outlook,
+    Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
 };
 use values::{Parameters, only_row, read, read_count, read_instant, read_now};
 
@@ -119,7 +121,8 @@ impl Shop for PgShop {
     fn install(&mut self) -> Answer<'_, InstallState> {
         Box::pin(async move {
             if let InstallState::Newer(version) = self.info.installed {
-                let message = format!("the ledger's tables are of version {version}, which is newer than this program knows");
+                let message =
+                    format!("the ledger's tables are of version {version}, which is newer than this program knows");
                 return Err(ShopError::new(ShopErrorKind::SchemaChanged, message).hint("use the newer unreserve"));
             }
             self.link.begin_write().await?;
@@ -179,7 +182,10 @@ impl CheckedPgShop {
             Some(row) => read_now(row, now_index, statement.name)?,
             None => jiff::Timestamp::UNIX_EPOCH,
         };
-        let found = rows.iter().map(|row| batch::read_candidate(&self.plan, row, statement.name)).collect::<Result<Vec<_>, _>>()?;
+        let found = rows
+            .iter()
+            .map(|row| batch::read_candidate(&self.plan, row, statement.name))
+            .collect::<Result<Vec<_>, _>>()?;
         let full = found.len() >= usize::try_from(selection.limit).unwrap_or(usize::MAX);
         let last = found.last().filter(|_| full).map(|row| row.position.clone());
         let mut keys = Vec::new();
@@ -190,8 +196,11 @@ impl CheckedPgShop {
             }
         }
         let orders = batch::examine(&mut self.link, &self.plan, &self.statements, &keys).await?;
-        let held: std::collections::BTreeSet<StockRef> =
-            orders.iter().flat_map(|order| &order.reservations).flat_map(|reservation| reservation.stock.clone()).collect();
+        let held: std::collections::BTreeSet<StockRef> = orders
+            .iter()
+            .flat_map(|order| &order.reservations)
+            .flat_map(|reservation| reservation.stock.clone())
+            .collect();
         let held: Vec<StockRef> = held.into_iter().collect();
         let stock = batch::read_counters(&mut self.link, &self.plan, &self.statements.read_stock, &held).await?;
         Ok(Surveyed { orders, stock, last, now })

@@ -6,7 +6,9 @@
 use unreserve_engine::plan::{Column, Plan, ReleasePlan, StockPlan};
 use unreserve_engine::profile::ExpiryHome;
 
-use super::fragments::{Statement, Writer, cast_type, key_arrays, key_matches, key_names, list, micros, table_name, text};
+use super::fragments::{
+    Statement, Writer, cast_type, key_arrays, key_matches, key_names, list, micros, table_name, text,
+};
 use crate::write::quoted;
 
 /// Every statement of one plan that touches the shop's tables.
@@ -132,7 +134,9 @@ fn candidates(plan: &Plan, installed: bool, lock: Lock) -> Statement {
     let not_set_aside = if installed { w.not_set_aside() } else { "true".to_owned() };
     let column = w.expiry_column();
     let columns = list(keys.iter().map(|key| format!("r.{}", quoted(&key.name))));
-    let place = list(keys.iter().enumerate().map(|(index, key)| format!("${}::text::{}", index.saturating_add(2), cast_type(key))));
+    let place = list(
+        keys.iter().enumerate().map(|(index, key)| format!("${}::text::{}", index.saturating_add(2), cast_type(key))),
+    );
     let expiry_type = cast_type(&plan.due.time.column);
     let lock = match lock {
         Lock::Orders => "\nFOR UPDATE OF o SKIP LOCKED",
@@ -155,12 +159,16 @@ fn candidates(plan: &Plan, installed: bool, lock: Lock) -> Statement {
 fn examine_orders(plan: &Plan) -> Statement {
     let mut w = Writer::new(plan, "examine_orders", 1);
     let (unpaid, cancelled) = (w.unpaid(), w.cancelled());
-    let guards: Vec<String> = plan.guards.iter().map(|guard| format!(", coalesce({}, false)", w.guard(guard))).collect();
+    let guards: Vec<String> =
+        plan.guards.iter().map(|guard| format!(", coalesce({}, false)", w.guard(guard))).collect();
     let (key, number) = (w.order_key(), w.order_number());
     w.finish(&format!(
         "SELECT {key}, {number}, coalesce({unpaid}, false), coalesce({cancelled}, false){}\n\
          FROM unnest({}) WITH ORDINALITY AS t(k0, place)\nJOIN {} AS o ON {}\nORDER BY t.place",
-        guards.concat(), key_arrays(&[&plan.order.key], 1), table_name(&plan.order.table), key_matches("o", &[&plan.order.key])
+        guards.concat(),
+        key_arrays(&[&plan.order.key], 1),
+        table_name(&plan.order.table),
+        key_matches("o", &[&plan.order.key])
     ))
 }
 
@@ -186,7 +194,8 @@ fn examine_reservations(plan: &Plan) -> Statement {
     let key = w.reservation_key();
     w.finish(&format!(
         "SELECT {columns}\n{line}\nWHERE o.{} = ANY ($1::text[]::{}[]) AND {active}\nORDER BY {column}, {key}",
-        quoted(&plan.order.key.name), cast_type(&plan.order.key)
+        quoted(&plan.order.key.name),
+        cast_type(&plan.order.key)
     ))
 }
 
@@ -199,14 +208,24 @@ fn stock_rows(plan: &Plan, stock: &StockPlan, lock: Lock) -> Statement {
     let keys = own_keys(stock);
     let name = if lock == Lock::Stock { "lock_stock" } else { "read_stock" };
     let w = Writer::new(plan, name, keys.len());
-    let counter = |column: &Option<Column>| column.as_ref().map_or_else(|| "NULL::bigint".to_owned(), |column| w.quantity("s", column));
-    let missing = |column: &Option<Column>| column.as_ref().map_or_else(|| "true".to_owned(), |column| format!("s.{} IS NULL", quoted(&column.name)));
+    let counter = |column: &Option<Column>| {
+        column.as_ref().map_or_else(|| "NULL::bigint".to_owned(), |column| w.quantity("s", column))
+    };
+    let missing = |column: &Option<Column>| {
+        column.as_ref().map_or_else(|| "true".to_owned(), |column| format!("s.{} IS NULL", quoted(&column.name)))
+    };
     // NO KEY UPDATE is what the UPDATE takes; it does not stand in the way of the foreign keys of new order lines.
     let lock = if lock == Lock::Stock { "\nFOR NO KEY UPDATE OF s" } else { "" };
     let body = format!(
         "SELECT t.place, {}, {}, {}, {}\nFROM unnest({}) WITH ORDINALITY AS t({}, place)\nJOIN {} AS s ON {}\nORDER BY t.place{lock}",
-        counter(&stock.reserved), missing(&stock.reserved), counter(&stock.on_hand), missing(&stock.on_hand),
-        key_arrays(&keys, 1), key_names(keys.len()), table_name(&stock.table), key_matches("s", &keys)
+        counter(&stock.reserved),
+        missing(&stock.reserved),
+        counter(&stock.on_hand),
+        missing(&stock.on_hand),
+        key_arrays(&keys, 1),
+        key_names(keys.len()),
+        table_name(&stock.table),
+        key_matches("s", &keys)
     );
     w.finish(&body)
 }
@@ -218,10 +237,16 @@ fn write_stock(plan: &Plan, stock: &StockPlan) -> Statement {
     let mut w = Writer::new(plan, "write_stock", keys.len().saturating_add(4));
     let mut sets = Vec::new();
     let mut guards = Vec::new();
-    for (column, before, after) in [(&stock.reserved, "reserved_before", "reserved_after"), (&stock.on_hand, "on_hand_before", "on_hand_after")] {
+    for (column, before, after) in
+        [(&stock.reserved, "reserved_before", "reserved_after"), (&stock.on_hand, "on_hand_before", "on_hand_after")]
+    {
         if let Some(column) = column {
             sets.push(format!("{} = {}", quoted(&column.name), w.written_quantity(&format!("t.{after}"))));
-            guards.push(format!("s.{} IS NOT DISTINCT FROM {}", quoted(&column.name), w.written_quantity(&format!("t.{before}"))));
+            guards.push(format!(
+                "s.{} IS NOT DISTINCT FROM {}",
+                quoted(&column.name),
+                w.written_quantity(&format!("t.{before}"))
+            ));
         }
     }
     sets.extend(w.assignments(&stock.set));
@@ -287,7 +312,10 @@ fn explain_order(plan: &Plan, by: &Column) -> Statement {
     }
     w.finish(&format!(
         "SELECT {}\nFROM {} AS o\nWHERE o.{} = $1::text::{} LIMIT 1",
-        list(columns), table_name(&plan.order.table), quoted(&by.name), cast_type(by)
+        list(columns),
+        table_name(&plan.order.table),
+        quoted(&by.name),
+        cast_type(by)
     ))
 }
 
@@ -307,6 +335,8 @@ fn try_lock(plan: &Plan) -> Statement {
     let w = Writer::new(plan, "try_lock", 1);
     w.finish(&format!(
         "SELECT 1 FROM {} AS o WHERE o.{} = ANY ($1::text[]::{}[])\nFOR UPDATE SKIP LOCKED",
-        table_name(&plan.order.table), quoted(&plan.order.key.name), cast_type(&plan.order.key)
+        table_name(&plan.order.table),
+        quoted(&plan.order.key.name),
+        cast_type(&plan.order.key)
     ))
 }

@@ -32,7 +32,9 @@ pub(super) fn reservation(plan: &Plan, row: &PgRow, name: &'static str) -> Resul
     let key = read_whole_key(row, 1, columns, name)?;
     let quantity = read_quantity(row, after, name)?.unwrap_or(Quantity::new(-1));
     if quantity < Quantity::ZERO {
-        let message = format!("reservation `{key}` has a quantity that is negative, empty, or has more decimals than the profile keeps");
+        let message = format!(
+            "reservation `{key}` has a quantity that is negative, empty, or has more decimals than the profile keeps"
+        );
         return Err(ShopError::new(ShopErrorKind::Constraint, message).during(name));
     }
     let due = read(row, after.saturating_add(2), name)?;
@@ -61,7 +63,8 @@ pub(super) fn reservation(plan: &Plan, row: &PgRow, name: &'static str) -> Resul
 pub(super) fn stock(wanted: &[&StockRef], row: &PgRow, name: &'static str) -> Result<StockRow, ShopError> {
     let place: i64 = read(row, 0, name)?;
     let stock = usize::try_from(place.saturating_sub(1)).ok().and_then(|place| wanted.get(place));
-    let stock = stock.ok_or_else(|| ShopError::new(ShopErrorKind::Other, "a stock row came that was not asked for").during(name))?;
+    let stock = stock
+        .ok_or_else(|| ShopError::new(ShopErrorKind::Other, "a stock row came that was not asked for").during(name))?;
     let counter = |value: usize, missing: usize| -> Result<Option<Quantity>, ShopError> {
         let quantity = read_quantity(row, value, name)?;
         if quantity.is_none() && !read::<bool>(row, missing, name)? {

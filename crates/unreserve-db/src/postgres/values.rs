@@ -45,12 +45,21 @@ impl Parameters {
 }
 
 /// One value of an answer.
-pub(super) fn read<'r, T: Decode<'r, Postgres> + Type<Postgres>>(row: &'r PgRow, index: usize, statement: &'static str) -> Result<T, ShopError> {
+pub(super) fn read<'r, T: Decode<'r, Postgres> + Type<Postgres>>(
+    row: &'r PgRow,
+    index: usize,
+    statement: &'static str,
+) -> Result<T, ShopError> {
     row.try_get(index).map_err(|error| statement_error(&error, statement))
 }
 
 /// A key of `columns` parts that begins at `index`; nothing where a part is NULL.
-pub(super) fn read_key(row: &PgRow, index: usize, columns: usize, statement: &'static str) -> Result<Option<Key>, ShopError> {
+pub(super) fn read_key(
+    row: &PgRow,
+    index: usize,
+    columns: usize,
+    statement: &'static str,
+) -> Result<Option<Key>, ShopError> {
     let mut parts = Vec::with_capacity(columns);
     for column in index..index.saturating_add(columns) {
         match read::<Option<String>>(row, column, statement)? {
@@ -62,7 +71,12 @@ pub(super) fn read_key(row: &PgRow, index: usize, columns: usize, statement: &'s
 }
 
 /// A key that cannot be NULL.
-pub(super) fn read_whole_key(row: &PgRow, index: usize, columns: usize, statement: &'static str) -> Result<Key, ShopError> {
+pub(super) fn read_whole_key(
+    row: &PgRow,
+    index: usize,
+    columns: usize,
+    statement: &'static str,
+) -> Result<Key, ShopError> {
     read_key(row, index, columns, statement)?
         .ok_or_else(|| ShopError::new(ShopErrorKind::Invariant, "a key column is NULL").during(statement))
 }
@@ -96,5 +110,7 @@ pub(super) fn signed(count: u64) -> i64 {
 
 /// The one row of a statement that gives exactly one.
 pub(super) fn only_row(rows: Vec<PgRow>, statement: &'static str) -> Result<PgRow, ShopError> {
-    rows.into_iter().next().ok_or_else(|| ShopError::new(ShopErrorKind::Other, "the database gave no row").during(statement))
+    rows.into_iter()
+        .next()
+        .ok_or_else(|| ShopError::new(ShopErrorKind::Other, "the database gave no row").during(statement))
 }

@@ -4,4 +4,4 @@ mod entry;
 mod record;
 
 pub use entry::{Entry, EntryKind, SetAside};
-pub use record::{BatchRecord, EntryRecord, Ending, HistoryQuery, SetAsideRecord, SweepEnd, SweepRecord, SweepStart};
+pub use record::{BatchRecord, Ending, EntryRecord, HistoryQuery, SetAsideRecord, SweepEnd, SweepRecord, SweepStart};

@@ -35,7 +35,9 @@ pub enum ClockFault {
         column: String,
     },
     /// Values that are no instants.
-    #[error("{unreadable} of {looked_at} reservations have a value in `{column}` that is not an instant as the profile says it is")]
+    #[error(
+        "{unreadable} of {looked_at} reservations have a value in `{column}` that is not an instant as the profile says it is"
+    )]
     Unreadable {
         /// The column.
         column: String,
@@ -82,7 +84,11 @@ pub fn judge_clock(due: &Due, evidence: &ClockEvidence) -> Result<(), ClockFault
         return Err(ClockFault::Stopped { now: evidence.now });
     }
     if evidence.unreadable > 0 && evidence.unreadable == evidence.looked_at {
-        return Err(ClockFault::Unreadable { column: expiry, unreadable: evidence.unreadable, looked_at: evidence.looked_at });
+        return Err(ClockFault::Unreadable {
+            column: expiry,
+            unreadable: evidence.unreadable,
+            looked_at: evidence.looked_at,
+        });
     }
     let age = evidence.newest_creation.map(|newest| evidence.now.duration_since(newest));
     let witness = due.created_at.as_ref().map_or(&expiry, |created| &created.column.name);
@@ -114,7 +120,11 @@ mod tests {
 
     fn check(declared: bool, newest_age_seconds: Option<i64>, unreadable: u64, expected: &str) {
         let now = Timestamp::from_second(1_795_000_000).unwrap();
-        let due = Due { time: time("expires_at", declared), after: Duration::ZERO, created_at: Some(time("created_at", declared)) };
+        let due = Due {
+            time: time("expires_at", declared),
+            after: Duration::ZERO,
+            created_at: Some(time("created_at", declared)),
+        };
         let newest_creation = newest_age_seconds.map(|age| now.checked_sub(SignedDuration::from_secs(age)).unwrap());
         let evidence = ClockEvidence { now, newest_creation, unreadable, looked_at: 5 };
         let verdict = judge_clock(&due, &evidence).map_or_else(|fault| fault.to_string(), |()| "right".to_owned());

@@ -27,7 +27,8 @@ pub fn advise_index(plan: &Plan, table: &TableInfo) -> Option<IndexAdvice> {
     let partial = on_reservation && !plan.reservation.active.is_empty();
     let leads = |columns: &[String]| columns.first().is_some_and(|first| *first == expiry.name);
     let good = table.indexes.iter().any(|index| {
-        leads(&index.columns) && (!partial || index.condition.as_deref().is_some_and(|condition| mentions_active(plan, condition)))
+        leads(&index.columns)
+            && (!partial || index.condition.as_deref().is_some_and(|condition| mentions_active(plan, condition)))
     });
     if good {
         return None;
@@ -42,6 +43,7 @@ pub fn advise_index(plan: &Plan, table: &TableInfo) -> Option<IndexAdvice> {
 
 fn mentions_active(plan: &Plan, condition: &str) -> bool {
     plan.reservation.active.iter().any(|active| {
-        condition.contains(active.column.name.as_str()) && !matches!(&active.test, Test::OneOf(values) if values.is_empty())
+        condition.contains(active.column.name.as_str())
+            && !matches!(&active.test, Test::OneOf(values) if values.is_empty())
     })
 }

@@ -12,7 +12,9 @@ use super::due::{Due, Policy};
 use super::effect::{ReleasePlan, StockPlan};
 use super::schema::{Kind, Schema, SchemaRequest, TableInfo, TableName};
 use super::table::{GuardPlan, OrderPlan, Plan, ReservationPlan, Table};
-use crate::profile::{ExpiryHome, Problem, Problems, Profile, ReleaseAct, SetValue, Sets, StockSection, Text, TimeColumn};
+use crate::profile::{
+    ExpiryHome, Problem, Problems, Profile, ReleaseAct, SetValue, Sets, StockSection, Text, TimeColumn,
+};
 
 /// The tables and values that [`resolve`] will want to see.
 #[must_use]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::Text;
 use super::file::{Columns, GuardSection, OrderSection, ProfileFile, ReservationSection, StockSection};
 use super::problem::{Problem, Problems};
 use super::value::{ConditionValue, ReleaseAct, SetValue, TimeColumn};
-use super::Text;
 use crate::model::parse_duration;
 
 /// A profile that makes sense by itself.
@@ -101,17 +101,35 @@ fn check_guards(guards: &[GuardSection], problems: &mut Vec<Problem>) {
     for (index, guard) in guards.iter().enumerate() {
         let name = guard.name.get_ref();
         if name.is_empty() || TAKEN.contains(&name.as_str()) {
-            problems.push(Problem::at(guard.name.span(), format!("a guard cannot be called `{name}`: reports use that word for something else")));
+            problems.push(Problem::at(
+                guard.name.span(),
+                format!("a guard cannot be called `{name}`: reports use that word for something else"),
+            ));
         }
         if guards.iter().take(index).any(|earlier| earlier.name == guard.name) {
             problems.push(Problem::at(guard.name.span(), format!("two guards are called `{name}`")));
         }
         if guard.conditions.is_empty() {
-            problems.push(Problem::at(guard.name.span(), format!("guard `{name}` has no condition in `where`, so it would protect every order with a row")).hint("if that is meant, name a condition that always holds, such as { id = \"$not_null\" }"));
+            problems.push(
+                Problem::at(
+                    guard.name.span(),
+                    format!("guard `{name}` has no condition in `where`, so it would protect every order with a row"),
+                )
+                .hint("if that is meant, name a condition that always holds, such as { id = \"$not_null\" }"),
+            );
         }
         match (&guard.table, &guard.order) {
-            (Some(table), None) => problems.push(Problem::at(table.span(), format!("guard `{name}` names a table but not the column that holds the order's key")).hint("add order = \"…\"")),
-            (None, Some(order)) => problems.push(Problem::at(order.span(), format!("guard `{name}` names the order's column but no table")).hint("add table = \"…\", or leave `order` out to test the order's own columns")),
+            (Some(table), None) => problems.push(
+                Problem::at(
+                    table.span(),
+                    format!("guard `{name}` names a table but not the column that holds the order's key"),
+                )
+                .hint("add order = \"…\""),
+            ),
+            (None, Some(order)) => problems.push(
+                Problem::at(order.span(), format!("guard `{name}` names the order's column but no table"))
+                    .hint("add table = \"…\", or leave `order` out to test the order's own columns"),
+            ),
             _ => {}
         }
     }
@@ -119,11 +137,15 @@ fn check_guards(guards: &[GuardSection], problems: &mut Vec<Problem>) {
 
 fn check_reservation(reservation: &ReservationSection, problems: &mut Vec<Problem>) {
     if let Columns::Several(columns) = &reservation.key
-        && columns.is_empty() {
-            problems.push(Problem::at(reservation.table.span(), "`reservation.key` names no column"));
-        }
+        && columns.is_empty()
+    {
+        problems.push(Problem::at(reservation.table.span(), "`reservation.key` names no column"));
+    }
     if reservation.quantity_scale > 6 {
-        problems.push(Problem::at(reservation.quantity.span(), format!("`quantity_scale` is {}, at most 6 is allowed", reservation.quantity_scale)));
+        problems.push(Problem::at(
+            reservation.quantity.span(),
+            format!("`quantity_scale` is {}, at most 6 is allowed", reservation.quantity_scale),
+        ));
     }
     let ReleaseAct::Mark(sets) = &reservation.release else { return };
     let ends = sets.iter().any(|(column, value)| {
@@ -131,8 +153,11 @@ fn check_reservation(reservation: &ReservationSection, problems: &mut Vec<Proble
     });
     if !ends {
         problems.push(
-            Problem::at(reservation.table.span(), "after `reservation.release` the row would still be active, so it would be released again and again")
-                .hint("`release` must set a column of `active` to a value that is not active, or be \"delete\""),
+            Problem::at(
+                reservation.table.span(),
+                "after `reservation.release` the row would still be active, so it would be released again and again",
+            )
+            .hint("`release` must set a column of `active` to a value that is not active, or be \"delete\""),
         );
     }
 }
@@ -150,15 +175,24 @@ fn still_holds(condition: &ConditionValue, value: &SetValue) -> bool {
 fn check_stock(stock: &StockSection, problems: &mut Vec<Problem>) {
     let table = stock.table.get_ref();
     if stock.key.is_empty() {
-        problems.push(Problem::at(stock.table.span(), format!("stock table `{table}` has no key")).hint("for example: key = { id = \"variant_id\" } (stock column = reservation column)"));
+        problems.push(
+            Problem::at(stock.table.span(), format!("stock table `{table}` has no key"))
+                .hint("for example: key = { id = \"variant_id\" } (stock column = reservation column)"),
+        );
     }
     if stock.reserved.is_none() && stock.on_hand.is_none() {
-        problems.push(Problem::at(stock.table.span(), format!("stock table `{table}` names no counter")).hint("name `reserved` (goes down) or `on_hand` (goes up), or leave the table out"));
+        problems.push(
+            Problem::at(stock.table.span(), format!("stock table `{table}` names no counter"))
+                .hint("name `reserved` (goes down) or `on_hand` (goes up), or leave the table out"),
+        );
     }
     for column in stock.set.keys() {
         let counter = [&stock.reserved, &stock.on_hand].into_iter().flatten().any(|counter| counter == column);
         if counter || stock.key.contains_key(column) {
-            problems.push(Problem::at(column.span(), format!("`stock.set` writes `{}`, which is a counter or a key of the table", column.get_ref())));
+            problems.push(Problem::at(
+                column.span(),
+                format!("`stock.set` writes `{}`, which is a counter or a key of the table", column.get_ref()),
+            ));
         }
     }
 }
@@ -187,7 +221,13 @@ fn expiry(file: &ProfileFile, problems: &mut Vec<Problem>) -> Expiry {
         }),
     };
     if let (Some(text), true) = (&reservation.timeout, expires_at.is_some()) {
-        problems.push(Problem::at(text.span(), "`timeout` has no meaning beside `expires_at`, which says when a reservation expires").hint("leave one of the two out"));
+        problems.push(
+            Problem::at(
+                text.span(),
+                "`timeout` has no meaning beside `expires_at`, which says when a reservation expires",
+            )
+            .hint("leave one of the two out"),
+        );
     }
     Expiry { expires_at, created_at, timeout }
 }

@@ -6,9 +6,7 @@ mod problem;
 mod value;
 
 pub use check::{Expiry, ExpiryHome, Profile, check};
-pub use file::{
-    FIELDS, FieldDoc, GuardSection, OrderSection, ProfileFile, ReservationSection, StockSection, parse,
-};
+pub use file::{FIELDS, FieldDoc, GuardSection, OrderSection, ProfileFile, ReservationSection, StockSection, parse};
 pub use problem::{Problem, Problems, nearest};
 pub use value::{ConditionValue, Conditions, Literal, ReleaseAct, SetValue, Sets, TimeColumn};
 

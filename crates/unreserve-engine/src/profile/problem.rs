@@ -89,7 +89,12 @@ mod tests {
 
     #[test]
     fn suggests_only_what_is_near() {
-        let rows = [("paid_at", Some("paid_on")), ("expires", Some("expires_at")), ("zebra", None), ("Status", Some("status"))];
+        let rows = [
+            ("paid_at", Some("paid_on")),
+            ("expires", Some("expires_at")),
+            ("zebra", None),
+            ("Status", Some("status")),
+        ];
         for (wanted, expected) in rows {
             assert_eq!(nearest(wanted, ["paid_on", "expires_at", "status"]), expected, "{wanted}");
         }

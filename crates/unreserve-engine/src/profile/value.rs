@@ -197,7 +197,9 @@ impl<'de> Visitor<'de> for ReleaseVisitor {
     fn visit_str<E: de::Error>(self, text: &str) -> Result<ReleaseAct, E> {
         match text {
             "delete" => Ok(ReleaseAct::Delete),
-            other => Err(E::custom(format!("`{other}` is not an act: write \"delete\" or a table of columns and values"))),
+            other => {
+                Err(E::custom(format!("`{other}` is not an act: write \"delete\" or a table of columns and values")))
+            }
         }
     }
 

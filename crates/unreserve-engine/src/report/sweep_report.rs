@@ -71,7 +71,12 @@ pub struct SweepReport {
 
 /// The report of a sweep, from what stands in the ledger.
 #[must_use]
-pub fn report_sweep(outcome: &SweepOutcome, record: &SweepRecord, entries: Option<&[EntryRecord]>, database: &str) -> SweepReport {
+pub fn report_sweep(
+    outcome: &SweepOutcome,
+    record: &SweepRecord,
+    entries: Option<&[EntryRecord]>,
+    database: &str,
+) -> SweepReport {
     SweepReport {
         sweep_id: record.sweep_id,
         dry_run: false,
@@ -140,7 +145,10 @@ fn recorded(entry: &EntryRecord) -> Option<Change> {
 }
 
 fn planned(entry: &Entry) -> Option<Change> {
-    debug_assert!(entry.kind == EntryKind::Release || entry.reservation.is_none(), "only a release names a reservation");
+    debug_assert!(
+        entry.kind == EntryKind::Release || entry.reservation.is_none(),
+        "only a release names a reservation"
+    );
     Some(Change {
         order: entry.number.clone().unwrap_or_else(|| entry.order.to_string()),
         reservation: entry.reservation.as_ref()?.to_string(),

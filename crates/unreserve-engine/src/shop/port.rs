@@ -8,8 +8,12 @@ use jiff::Timestamp;
 
 use super::error::ShopError;
 use super::explanation::Explanation;
-use crate::ledger::{BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart};
-use crate::model::{BatchId, ExaminedOrder, Holder, Key, LockedOrder, Position, StockChange, StockRef, StockRow, SweepId};
+use crate::ledger::{
+    BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
+};
+use crate::model::{
+    BatchId, ExaminedOrder, Holder, Key, LockedOrder, Position, StockChange, StockRef, StockRow, SweepId,
+};
 use crate::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 
 /// What a database answers, some time later. Every answer has a deadline inside: none waits for ever.

@@ -40,7 +40,11 @@ struct Locked {
 }
 
 /// Tries one batch.
-pub(super) async fn attempt(shop: &mut dyn CheckedShop, start: BatchStart<'_>, selection: &Selection) -> Result<Done, Failed> {
+pub(super) async fn attempt(
+    shop: &mut dyn CheckedShop,
+    start: BatchStart<'_>,
+    selection: &Selection,
+) -> Result<Done, Failed> {
     let plan = shop.plan().clone();
     let batch_id = start.batch_id;
     let mut locked = Locked { orders: Vec::new(), next: None };
@@ -81,7 +85,8 @@ async fn work(
     locked.next = rows.last().filter(|_| more).map(|row| row.position.clone());
     let keys = distinct(rows);
     locked.orders = keys.iter().map(|key| (key.clone(), None)).collect();
-    let mut done = Done { next: locked.next.clone(), orders: u64::try_from(keys.len()).unwrap_or(u64::MAX), ..Done::default() };
+    let mut done =
+        Done { next: locked.next.clone(), orders: u64::try_from(keys.len()).unwrap_or(u64::MAX), ..Done::default() };
     if keys.is_empty() {
         return Ok(done);
     }
@@ -100,10 +105,16 @@ async fn work(
     Ok(done)
 }
 
-async fn write(batch: &mut dyn Batch, plan: &Plan, batch_id: BatchId, releases: &[Release]) -> Result<BatchRecord, ShopError> {
+async fn write(
+    batch: &mut dyn Batch,
+    plan: &Plan,
+    batch_id: BatchId,
+    releases: &[Release],
+) -> Result<BatchRecord, ShopError> {
     let stock = stock_in_order(releases);
     let rows = if stock.is_empty() { Vec::new() } else { batch.lock_stock(&stock).await? };
-    let settlement = settle(plan, releases, &rows).map_err(|error| ShopError::new(ShopErrorKind::Invariant, error.to_string()))?;
+    let settlement =
+        settle(plan, releases, &rows).map_err(|error| ShopError::new(ShopErrorKind::Invariant, error.to_string()))?;
     batch.release(&settlement.stock, &settlement.reservations).await?;
     if !settlement.cancel.is_empty() {
         batch.cancel_orders(&settlement.cancel).await?;
@@ -115,7 +126,8 @@ async fn write(batch: &mut dyn Batch, plan: &Plan, batch_id: BatchId, releases: 
 
 /// The stock rows of a batch in the one order in which every batch locks them.
 pub(super) fn stock_in_order(releases: &[Release]) -> Vec<StockRef> {
-    let all: BTreeSet<&StockRef> = releases.iter().flat_map(|release| &release.due).flat_map(|due| &due.stock).collect();
+    let all: BTreeSet<&StockRef> =
+        releases.iter().flat_map(|release| &release.due).flat_map(|due| &due.stock).collect();
     all.into_iter().cloned().collect()
 }
 

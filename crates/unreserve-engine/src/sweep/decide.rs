@@ -60,7 +60,14 @@ mod tests {
     use crate::model::Quantity;
 
     fn reservation(key: &str, due: bool) -> ActiveReservation {
-        ActiveReservation { key: Key::single(key), quantity: Quantity::new(1), expires_at: None, due, overdue_micros: 0, stock: Vec::new() }
+        ActiveReservation {
+            key: Key::single(key),
+            quantity: Quantity::new(1),
+            expires_at: None,
+            due,
+            overdue_micros: 0,
+            stock: Vec::new(),
+        }
     }
 
     fn check(unpaid: bool, cancelled: bool, guards: &[&str], due: &[bool], expected: &str) {
@@ -73,7 +80,9 @@ mod tests {
             reservations: due.iter().enumerate().map(|(index, due)| reservation(&index.to_string(), *due)).collect(),
         };
         let text = match decide(order, true) {
-            Decision::Release(release) => format!("release {}{}", release.due.len(), if release.cancel { " and cancel" } else { "" }),
+            Decision::Release(release) => {
+                format!("release {}{}", release.due.len(), if release.cancel { " and cancel" } else { "" })
+            }
             Decision::Protect { reason, .. } => reason,
         };
         assert_eq!(text, expected);

@@ -55,7 +55,9 @@ pub async fn dry_sweep(
         }
     }
     facts.set_aside = match shop.info().installed {
-        crate::shop::InstallState::Current => u64::try_from(shop.orders_set_aside(10_000).await?.len()).unwrap_or(u64::MAX),
+        crate::shop::InstallState::Current => {
+            u64::try_from(shop.orders_set_aside(10_000).await?.len()).unwrap_or(u64::MAX)
+        }
         _ => 0,
     };
     let took = clock.elapsed().saturating_sub(began);

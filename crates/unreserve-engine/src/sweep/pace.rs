@@ -58,10 +58,13 @@ impl Pace {
     /// How long to pause after a batch, so that others get their turn where a writer shuts everyone out.
     #[must_use]
     pub fn pause(self, capability: Capability, took: Duration) -> Duration {
-        if capability.single_writer { took.clamp(Duration::from_millis(2), Duration::from_millis(50)) } else { Duration::ZERO }
+        if capability.single_writer {
+            took.clamp(Duration::from_millis(2), Duration::from_millis(50))
+        } else {
+            Duration::ZERO
+        }
     }
 }
-
 
 /// How long to wait before the next try: doubling from a base to a cap, with full jitter, so that several that failed
 /// together do not come back together.

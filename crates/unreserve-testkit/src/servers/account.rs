@@ -32,11 +32,8 @@ pub fn runs_as_root() -> Result<bool, ServerError> {
 
 /// Whether root owns `path`, which this process has just made.
 pub(super) fn owned_by_root(path: &Path) -> Result<bool, ServerError> {
-    let metadata = fs::metadata(path).map_err(|source| ServerError::File {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })?;
+    let metadata =
+        fs::metadata(path).map_err(|source| ServerError::File { action: "read", path: path.to_owned(), source })?;
     Ok(metadata.uid() == 0)
 }
 
@@ -48,10 +45,7 @@ pub(super) fn unprivileged() -> Result<Account, ServerError> {
         path: path.to_owned(),
         source,
     })?;
-    CANDIDATES
-        .iter()
-        .find_map(|name| find_account(&accounts, name))
-        .ok_or(ServerError::NoAccount)
+    CANDIDATES.iter().find_map(|name| find_account(&accounts, name)).ok_or(ServerError::NoAccount)
 }
 
 /// Reads one account from the text of a password file: `name:x:user:group:…`.
@@ -61,10 +55,7 @@ fn find_account(accounts: &str, name: &str) -> Option<Account> {
         if fields.next() != Some(name) {
             return None;
         }
-        Some(Account {
-            user: fields.nth(1)?.parse().ok()?,
-            group: fields.next()?.parse().ok()?,
-        })
+        Some(Account { user: fields.nth(1)?.parse().ok()?, group: fields.next()?.parse().ok()? })
     })
 }
 
@@ -72,18 +63,13 @@ fn find_account(accounts: &str, name: &str) -> Option<Account> {
 mod tests {
     use super::*;
 
-    const ACCOUNTS: &str = "root:x:0:0:root:/root:/bin/bash\npostgres2:x:7:7::/:/bin/sh\npostgres:x:101:104:a,,,:/var:/bin/bash\n";
+    const ACCOUNTS: &str =
+        "root:x:0:0:root:/root:/bin/bash\npostgres2:x:7:7::/:/bin/sh\npostgres:x:101:104:a,,,:/var:/bin/bash\n";
 
     #[test]
     fn reads_the_account_with_exactly_that_name() {
         let account = find_account(ACCOUNTS, "postgres");
-        assert_eq!(
-            account,
-            Some(Account {
-                user: 101,
-                group: 104
-            })
-        );
+        assert_eq!(account, Some(Account { user: 101, group: 104 }));
     }
 
     #[test]

@@ -20,25 +20,14 @@ pub(super) fn run(url: &str, statement: &str) -> Result<(), ServerError> {
 }
 
 fn run_here(url: &str, statement: &str) -> Result<(), ServerError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(ServerError::Thread)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServerError::Thread)?;
     runtime.block_on(async {
-        let mut connection = PgConnection::connect(url)
-            .await
-            .map_err(refused("connect"))?;
-        connection
-            .execute(AssertSqlSafe(statement))
-            .await
-            .map_err(refused(statement))?;
+        let mut connection = PgConnection::connect(url).await.map_err(refused("connect"))?;
+        connection.execute(AssertSqlSafe(statement)).await.map_err(refused(statement))?;
         connection.close().await.map_err(refused("disconnect"))
     })
 }
 
 fn refused(statement: &str) -> impl FnOnce(sqlx::Error) -> ServerError + '_ {
-    |source| ServerError::Refused {
-        statement: statement.to_owned(),
-        source: Box::new(source),
-    }
+    |source| ServerError::Refused { statement: statement.to_owned(), source: Box::new(source) }
 }

@@ -27,16 +27,11 @@ pub fn find_postgres() -> Result<PostgresBinaries, ServerError> {
 }
 
 fn find_in(path: &OsStr, versioned_root: &Path) -> Option<PostgresBinaries> {
-    std::env::split_paths(path)
-        .chain(newest_first(versioned_root))
-        .find_map(|directory| both_in(&directory))
+    std::env::split_paths(path).chain(newest_first(versioned_root)).find_map(|directory| both_in(&directory))
 }
 
 fn both_in(directory: &Path) -> Option<PostgresBinaries> {
-    let binaries = PostgresBinaries {
-        initdb: directory.join("initdb"),
-        postgres: directory.join("postgres"),
-    };
+    let binaries = PostgresBinaries { initdb: directory.join("initdb"), postgres: directory.join("postgres") };
     (binaries.initdb.is_file() && binaries.postgres.is_file()).then_some(binaries)
 }
 
@@ -55,9 +50,7 @@ fn newest_first(root: &Path) -> Vec<PathBuf> {
 
 fn version_of(name: &OsStr) -> Vec<u32> {
     let name = name.to_string_lossy();
-    name.split('.')
-        .map_while(|part| part.parse().ok())
-        .collect()
+    name.split('.').map_while(|part| part.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -75,10 +68,7 @@ mod tests {
     fn takes_the_newest_version_by_number() {
         let root = tempfile::tempdir().unwrap();
         for version in ["9.6", "15", "8"] {
-            install(
-                &root.path().join(version).join("bin"),
-                &["initdb", "postgres"],
-            );
+            install(&root.path().join(version).join("bin"), &["initdb", "postgres"]);
         }
         let found = find_in(OsStr::new(""), root.path()).unwrap();
         assert_eq!(found.postgres, root.path().join("15/bin/postgres"));
@@ -89,12 +79,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         install(&root.path().join("half"), &["initdb"]);
         install(&root.path().join("whole"), &["initdb", "postgres"]);
-        install(
-            &root.path().join("versions/15/bin"),
-            &["initdb", "postgres"],
-        );
-        let path =
-            std::env::join_paths([root.path().join("half"), root.path().join("whole")]).unwrap();
+        install(&root.path().join("versions/15/bin"), &["initdb", "postgres"]);
+        let path = std::env::join_paths([root.path().join("half"), root.path().join("whole")]).unwrap();
         let found = find_in(&path, &root.path().join("versions")).unwrap();
         assert_eq!(found.initdb, root.path().join("whole/initdb"));
     }

@@ -19,14 +19,10 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum ServerError {
     /// No directory holds both `initdb` and `postgres`.
-    #[error(
-        "the programs `initdb` and `postgres` were not found on PATH or in `/usr/lib/postgresql/*/bin`"
-    )]
+    #[error("the programs `initdb` and `postgres` were not found on PATH or in `/usr/lib/postgresql/*/bin`")]
     NotFound,
     /// A database server refuses to run as root, and no other account was found to run it as.
-    #[error(
-        "a database server does not run as root, and neither `postgres` nor `nobody` is an account here"
-    )]
+    #[error("a database server does not run as root, and neither `postgres` nor `nobody` is an account here")]
     NoAccount,
     /// A file or directory of the server could not be read or written.
     #[error("cannot {action} `{}`", path.display())]

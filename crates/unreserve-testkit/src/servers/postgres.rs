@@ -59,8 +59,7 @@ impl PostgresServer {
         loop {
             tries_left = tries_left.saturating_sub(1);
             match Self::start_on(free_port()?, durability) {
-                Err(ServerError::Server { log, .. })
-                    if tries_left > 0 && says_port_is_taken(&log) => {}
+                Err(ServerError::Server { log, .. }) if tries_left > 0 && says_port_is_taken(&log) => {}
                 other => return other,
             }
         }
@@ -70,21 +69,11 @@ impl PostgresServer {
         let task = task(port)?;
         let directory = task.directory.clone();
         let supervisor = Supervisor::start(task)?;
-        let mut server = Self {
-            supervisor,
-            directory,
-            port,
-            pid: 0,
-        };
-        server.wait_for("prepare itself in time", |event| {
-            (event == Event::Prepared(0)).then_some(())
-        })?;
+        let mut server = Self { supervisor, directory, port, pid: 0 };
+        server.wait_for("prepare itself in time", |event| (event == Event::Prepared(0)).then_some(()))?;
         configure(&server.directory.join("data"), durability)?;
         server.run()?;
-        client::run(
-            &server.url("postgres"),
-            &format!("CREATE ROLE {PASSWORD_USERS} NOLOGIN"),
-        )?;
+        client::run(&server.url("postgres"), &format!("CREATE ROLE {PASSWORD_USERS} NOLOGIN"))?;
         Ok(server)
     }
 
@@ -97,11 +86,7 @@ impl PostgresServer {
     /// The URL of `database` through the Unix socket, as the superuser.
     #[must_use]
     pub fn socket_url(&self, database: &str) -> String {
-        format!(
-            "postgres://{SUPERUSER}@localhost:{}/{database}?host={}",
-            self.port,
-            percent_encoded(&self.directory)
-        )
+        format!("postgres://{SUPERUSER}@localhost:{}/{database}?host={}", self.port, percent_encoded(&self.directory))
     }
 
     /// The port on 127.0.0.1; it stays the same over a restart.
@@ -153,9 +138,7 @@ impl PostgresServer {
 
     fn end_and_run(&mut self, ending: Ending) -> Result<(), ServerError> {
         self.supervisor.order_end(ending)?;
-        self.wait_for("end in time", |event| {
-            matches!(event, Event::Ended(_)).then_some(())
-        })?;
+        self.wait_for("end in time", |event| matches!(event, Event::Ended(_)).then_some(()))?;
         // After a kill its children need a moment to notice, and until then a new server refuses to start on their data.
         let mut tries_left = LOOKS_MAX;
         loop {
@@ -177,9 +160,7 @@ impl PostgresServer {
         })?;
         for _ in 0..LOOKS_MAX {
             if let Some(Event::Ended(status)) = self.supervisor.next_event(LOOK)? {
-                return Err(self
-                    .supervisor
-                    .failure(format!("ended with status {status}")));
+                return Err(self.supervisor.failure(format!("ended with status {status}")));
             }
             if client::run(&self.url("postgres"), "SELECT 1").is_ok() {
                 return Ok(());
@@ -189,15 +170,10 @@ impl PostgresServer {
     }
 
     /// Waits for the one event that `wanted` accepts; any other event, or none in time, is an error.
-    fn wait_for<T>(
-        &mut self,
-        what: &str,
-        wanted: impl Fn(Event) -> Option<T>,
-    ) -> Result<T, ServerError> {
+    fn wait_for<T>(&mut self, what: &str, wanted: impl Fn(Event) -> Option<T>) -> Result<T, ServerError> {
         for _ in 0..LOOKS_MAX {
             if let Some(event) = self.supervisor.next_event(LOOK)? {
-                return wanted(event)
-                    .ok_or_else(|| self.supervisor.failure(format!("reported {event:?}")));
+                return wanted(event).ok_or_else(|| self.supervisor.failure(format!("reported {event:?}")));
             }
         }
         Err(self.supervisor.failure(format!("did not {what}")))
@@ -209,19 +185,13 @@ fn task(port: u16) -> Result<Task, ServerError> {
     let binaries = finding::find_postgres()?;
     let file = |action, path: &Path| {
         let path = path.to_owned();
-        move |source| ServerError::File {
-            action,
-            path,
-            source,
-        }
+        move |source| ServerError::File { action, path, source }
     };
     let directory = tempfile::Builder::new()
         .prefix("unreserve-pg-")
         .tempdir()
         .map_err(file("create a directory in", &std::env::temp_dir()))?;
-    let account = account::owned_by_root(directory.path())?
-        .then(account::unprivileged)
-        .transpose()?;
+    let account = account::owned_by_root(directory.path())?.then(account::unprivileged).transpose()?;
     if let Some(account) = account {
         chown(directory.path(), Some(account.user), Some(account.group))
             .map_err(file("give away", directory.path()))?;
@@ -231,16 +201,7 @@ fn task(port: u16) -> Result<Task, ServerError> {
     let data = directory.join("data").display().to_string();
     let initdb = binaries.initdb.display().to_string();
     let username = format!("--username={SUPERUSER}");
-    let prepare = [
-        &*initdb,
-        "--no-sync",
-        "--auth=trust",
-        "--encoding=UTF8",
-        "--locale=C",
-        &*username,
-        "-D",
-        &*data,
-    ];
+    let prepare = [&*initdb, "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", &*username, "-D", &*data];
     let run = [
         &*binaries.postgres.display().to_string(),
         "-D",
@@ -250,12 +211,7 @@ fn task(port: u16) -> Result<Task, ServerError> {
         "-k",
         &*directory.display().to_string(),
     ];
-    Ok(Task {
-        prepare: prepare.map(str::to_owned).to_vec(),
-        run: run.map(str::to_owned).to_vec(),
-        directory,
-        account,
-    })
+    Ok(Task { prepare: prepare.map(str::to_owned).to_vec(), run: run.map(str::to_owned).to_vec(), directory, account })
 }
 
 /// Writes the settings and the rules of who needs a password into a fresh data directory.
@@ -277,22 +233,13 @@ fn configure(data: &Path, durability: Durability) -> Result<(), ServerError> {
     })?;
     change(&data.join("pg_hba.conf"), |text| {
         // The first line that matches decides.
-        text.insert_str(
-            0,
-            &format!("host all +{PASSWORD_USERS} 127.0.0.1/32 scram-sha-256\n"),
-        );
+        text.insert_str(0, &format!("host all +{PASSWORD_USERS} 127.0.0.1/32 scram-sha-256\n"));
     })
 }
 
 /// Reads a file, changes its text, and writes it back in place, so that its owner stays.
 fn change(path: &Path, edit: impl FnOnce(&mut String)) -> Result<(), ServerError> {
-    let file = |action| {
-        move |source| ServerError::File {
-            action,
-            path: path.to_owned(),
-            source,
-        }
-    };
+    let file = |action| move |source| ServerError::File { action, path: path.to_owned(), source };
     let mut text = fs::read_to_string(path).map_err(file("read"))?;
     edit(&mut text);
     fs::write(path, text).map_err(file("write"))
@@ -301,13 +248,11 @@ fn change(path: &Path, edit: impl FnOnce(&mut String)) -> Result<(), ServerError
 /// A port that was free a moment ago.
 fn free_port() -> Result<u16, ServerError> {
     let port = |listener: TcpListener| Ok(listener.local_addr()?.port());
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(port)
-        .map_err(|source| ServerError::File {
-            action: "ask for a free port on",
-            path: PathBuf::from("127.0.0.1"),
-            source,
-        })
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(port).map_err(|source| ServerError::File {
+        action: "ask for a free port on",
+        path: PathBuf::from("127.0.0.1"),
+        source,
+    })
 }
 
 fn says_port_is_taken(log: &str) -> bool {
@@ -359,10 +304,7 @@ mod tests {
         as_user("open@").unwrap();
         as_user("shut:right@").unwrap();
         let refused = as_user("shut:wrong@").unwrap_err();
-        assert!(
-            matches!(&refused, ServerError::Refused { statement, .. } if statement == "connect"),
-            "{refused:?}"
-        );
+        assert!(matches!(&refused, ServerError::Refused { statement, .. } if statement == "connect"), "{refused:?}");
         as_user("shut@").unwrap_err();
     }
 
@@ -424,17 +366,13 @@ mod tests {
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        wait_until("the server runs", || {
-            fs::read_to_string(&told).is_ok_and(|text| text.lines().count() == 2)
-        });
+        wait_until("the server runs", || fs::read_to_string(&told).is_ok_and(|text| text.lines().count() == 2));
         let text = fs::read_to_string(&told).unwrap();
         let (pid, directory) = text.trim().split_once('\n').unwrap();
         let process = PathBuf::from(format!("/proc/{pid}"));
         assert!(process.exists() && Path::new(directory).exists());
         starter.kill().unwrap();
         starter.wait().unwrap();
-        wait_until("server and directory are gone", || {
-            !process.exists() && !Path::new(directory).exists()
-        });
+        wait_until("server and directory are gone", || !process.exists() && !Path::new(directory).exists());
     }
 }

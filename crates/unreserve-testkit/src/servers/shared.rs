@@ -42,19 +42,11 @@ pub fn shared_server() -> Result<&'static SharedServer, ServerError> {
 
 fn find_or_start() -> Result<SharedServer, ServerError> {
     match std::env::var(SHARED_POSTGRES) {
-        Ok(url) if split_url(&url).is_some() => Ok(SharedServer {
-            superuser_url: url,
-            _own: None,
-        }),
-        Ok(_) => Err(ServerError::Url {
-            variable: SHARED_POSTGRES,
-        }),
+        Ok(url) if split_url(&url).is_some() => Ok(SharedServer { superuser_url: url, _own: None }),
+        Ok(_) => Err(ServerError::Url { variable: SHARED_POSTGRES }),
         Err(_) => {
             let server = PostgresServer::start(Durability::Fast)?;
-            Ok(SharedServer {
-                superuser_url: server.url("postgres"),
-                _own: Some(server),
-            })
+            Ok(SharedServer { superuser_url: server.url("postgres"), _own: Some(server) })
         }
     }
 }
@@ -73,10 +65,7 @@ pub struct FreshDatabase {
 pub fn fresh_database() -> Result<FreshDatabase, ServerError> {
     let superuser_url = shared_server()?.superuser_url.clone();
     let name = create_database(&superuser_url)?;
-    Ok(FreshDatabase {
-        superuser_url,
-        name,
-    })
+    Ok(FreshDatabase { superuser_url, name })
 }
 
 impl FreshDatabase {
@@ -102,10 +91,7 @@ impl FreshDatabase {
 impl Drop for FreshDatabase {
     fn drop(&mut self) {
         // A test may have stopped the server; the suite's end removes whatever is left.
-        drop(client::run(
-            &self.superuser_url,
-            &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
-        ));
+        drop(client::run(&self.superuser_url, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)));
     }
 }
 
@@ -127,17 +113,12 @@ fn split_url(url: &str) -> Option<(&str, &str, &str)> {
     if scheme.is_empty() || host.is_empty() {
         return None;
     }
-    let base = rest
-        .strip_suffix(database)
-        .map(|base| base.trim_end_matches('/'))?;
+    let base = rest.strip_suffix(database).map(|base| base.trim_end_matches('/'))?;
     Some((base, database, query))
 }
 
 fn with_database(url: &str, database: &str) -> String {
-    split_url(url).map_or_else(
-        || url.to_owned(),
-        |(base, _, query)| format!("{base}/{database}{query}"),
-    )
+    split_url(url).map_or_else(|| url.to_owned(), |(base, _, query)| format!("{base}/{database}{query}"))
 }
 
 fn with_role(url: &str, role: &str) -> String {
@@ -145,9 +126,7 @@ fn with_role(url: &str, role: &str) -> String {
         return url.to_owned();
     };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     format!("{scheme}://{role}@{host}/{path}")
 }
 
@@ -178,10 +157,7 @@ mod tests {
 
     #[test]
     fn a_fresh_database_is_gone_after_its_guard_even_inside_a_runtime() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let database = fresh_database().unwrap();
             let other = fresh_database().unwrap();

@@ -110,18 +110,12 @@ impl Supervisor {
             Some(pipe) => pipe.write_all(line.as_bytes()),
             None => Err(std::io::ErrorKind::BrokenPipe.into()),
         };
-        written.map_err(|source| ServerError::Supervisor {
-            action: "write to",
-            source,
-        })
+        written.map_err(|source| ServerError::Supervisor { action: "write to", source })
     }
 
     /// The next event, or `None` when `patience` has passed without one. This is also the pause between two looks.
     pub(super) fn next_event(&mut self, patience: Duration) -> Result<Option<Event>, ServerError> {
-        let events = self
-            .events
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
+        let events = self.events.get_mut().unwrap_or_else(PoisonError::into_inner);
         match events.recv_timeout(patience) {
             Ok(event) => Ok(Some(event)),
             Err(RecvTimeoutError::Timeout) => Ok(None),
@@ -131,10 +125,7 @@ impl Supervisor {
 
     /// The error that says `what` happened and shows the end of the log.
     pub(super) fn failure(&self, what: impl Into<String>) -> ServerError {
-        ServerError::Server {
-            what: what.into(),
-            log: end_of_log(&self.directory),
-        }
+        ServerError::Server { what: what.into(), log: end_of_log(&self.directory) }
     }
 
     /// Ends the server, waits for it, and removes its directory. Calling it again does nothing.
@@ -153,10 +144,7 @@ impl Drop for Supervisor {
 
 /// Quotes a command's words so that a shell reads exactly them.
 fn shell_line(words: &[String]) -> String {
-    let quoted: Vec<String> = words
-        .iter()
-        .map(|word| format!("'{}'", word.replace('\'', r"'\''")))
-        .collect();
+    let quoted: Vec<String> = words.iter().map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect();
     quoted.join(" ")
 }
 
@@ -217,10 +205,7 @@ mod tests {
     #[test]
     fn prepares_starts_ends_and_starts_again() {
         let (mut supervisor, directory) = start(&["touch", "it's prepared"], &["sleep", "1000"]);
-        assert_eq!(
-            supervisor.next_event(PATIENCE).unwrap(),
-            Some(Event::Prepared(0))
-        );
+        assert_eq!(supervisor.next_event(PATIENCE).unwrap(), Some(Event::Prepared(0)));
         assert!(directory.join("it's prepared").exists());
         for _ in 0..2 {
             supervisor.order_start().unwrap();
@@ -237,16 +222,8 @@ mod tests {
     #[test]
     fn tells_when_preparing_failed_and_shows_the_log() {
         let (mut supervisor, _) = start(&["sh", "-c", "echo no luck; exit 3"], &["true"]);
-        assert_eq!(
-            supervisor.next_event(PATIENCE).unwrap(),
-            Some(Event::Prepared(3))
-        );
-        assert!(
-            supervisor
-                .failure("did not start")
-                .to_string()
-                .ends_with("\nno luck")
-        );
+        assert_eq!(supervisor.next_event(PATIENCE).unwrap(), Some(Event::Prepared(3)));
+        assert!(supervisor.failure("did not start").to_string().ends_with("\nno luck"));
     }
 
     #[test]

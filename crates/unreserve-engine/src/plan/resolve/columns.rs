@@ -7,7 +7,9 @@ use crate::plan::condition::{Assignment, Condition, Test, Value};
 use crate::plan::due::{TimeEncoding, TimePlan};
 use crate::plan::schema::{ColumnInfo, Kind, Schema, TableInfo, TableName};
 use crate::plan::table::Column;
-use crate::profile::{ConditionValue, Conditions, ExpiryHome, Literal, Problem, Profile, SetValue, Sets, Text, nearest};
+use crate::profile::{
+    ConditionValue, Conditions, ExpiryHome, Literal, Problem, Profile, SetValue, Sets, Text, nearest,
+};
 
 /// Collects every problem of one profile against one schema.
 pub(super) struct Resolver<'a> {
@@ -65,7 +67,12 @@ impl<'a> Resolver<'a> {
     fn info<'t>(&mut self, table: &'t TableInfo, name: &Text) -> Option<&'t ColumnInfo> {
         let found = table.column(name.get_ref());
         if found.is_none() {
-            let message = format!("column `{}.{}` named by profile `{}` does not exist", table.name, name.get_ref(), self.profile.name);
+            let message = format!(
+                "column `{}.{}` named by profile `{}` does not exist",
+                table.name,
+                name.get_ref(),
+                self.profile.name
+            );
             let mut problem = Problem::at(place(name), message);
             let names = table.columns.iter().map(|column| column.name.as_str());
             problem = match nearest(name.get_ref(), names) {
@@ -93,7 +100,8 @@ impl<'a> Resolver<'a> {
             _ => false,
         };
         if !fits {
-            let message = format!("column `{}.{}` has type `{}`, which is not a quantity", table.name, info.name, info.sql_type);
+            let message =
+                format!("column `{}.{}` has type `{}`, which is not a quantity", table.name, info.name, info.sql_type);
             let hint = match info.kind {
                 Kind::Decimal => "say how many decimals it keeps: quantity_scale = … under [reservation]",
                 _ => "quantities and counters are whole numbers, or decimals with `quantity_scale`",
@@ -109,7 +117,10 @@ impl<'a> Resolver<'a> {
         if !own_type.is_empty() && !comparable(own, other.kind) {
             let message = format!(
                 "column `{}` has type `{own_type}`, but the key `{}.{}` it refers to has type `{}`",
-                name.get_ref(), table.name, other.name, other.sql_type
+                name.get_ref(),
+                table.name,
+                other.name,
+                other.sql_type
             );
             self.problems.push(Problem::at(place(name), message).hint("name a column of the same kind"));
         }
@@ -122,9 +133,9 @@ impl<'a> Resolver<'a> {
             let test = match wanted.get_ref() {
                 ConditionValue::Null => Test::Null,
                 ConditionValue::NotNull => Test::NotNull,
-                ConditionValue::OneOf(literals) => {
-                    Test::OneOf(literals.iter().filter_map(|literal| self.value(table, info, literal, wanted.span())).collect())
-                }
+                ConditionValue::OneOf(literals) => Test::OneOf(
+                    literals.iter().filter_map(|literal| self.value(table, info, literal, wanted.span())).collect(),
+                ),
             };
             list.push(Condition { column: confirmed(info), test });
         }
@@ -136,7 +147,8 @@ impl<'a> Resolver<'a> {
         for (name, wanted) in sets {
             let Some(info) = self.info(table, name) else { continue };
             if info.generated {
-                let message = format!("column `{}.{}` is computed by the database and cannot be written", table.name, info.name);
+                let message =
+                    format!("column `{}.{}` is computed by the database and cannot be written", table.name, info.name);
                 self.problems.push(Problem::at(place(name), message).hint("leave it out"));
             }
             match wanted.get_ref() {
@@ -161,29 +173,43 @@ impl<'a> Resolver<'a> {
     }
 
     /// A plain value, if the column can hold it.
-    fn value(&mut self, table: &TableInfo, info: &ColumnInfo, literal: &Literal, span: std::ops::Range<usize>) -> Option<Value> {
+    fn value(
+        &mut self,
+        table: &TableInfo,
+        info: &ColumnInfo,
+        literal: &Literal,
+        span: std::ops::Range<usize>,
+    ) -> Option<Value> {
         let value = match (literal, info.kind) {
-            (Literal::Text(text), Kind::Text | Kind::Uuid | Kind::Instant | Kind::DateTime | Kind::Other) => Value::Text(text.clone()),
+            (Literal::Text(text), Kind::Text | Kind::Uuid | Kind::Instant | Kind::DateTime | Kind::Other) => {
+                Value::Text(text.clone())
+            }
             (Literal::Integer(number), Kind::Integer | Kind::Decimal) => Value::Integer(*number),
             // Databases without a boolean type keep 0 and 1.
             (Literal::Boolean(value), Kind::Boolean | Kind::Integer) => Value::Boolean(*value),
             (Literal::Integer(number @ (0 | 1)), Kind::Boolean) => Value::Boolean(*number == 1),
             _ => {
-                let message = format!("column `{}.{}` has type `{}` and cannot hold {literal}", table.name, info.name, info.sql_type);
-                self.problems.push(Problem::at(span, message).hint("write the value as the column's type: \"text\", 1, or true"));
+                let message = format!(
+                    "column `{}.{}` has type `{}` and cannot hold {literal}",
+                    table.name, info.name, info.sql_type
+                );
+                self.problems.push(
+                    Problem::at(span, message).hint("write the value as the column's type: \"text\", 1, or true"),
+                );
                 return None;
             }
         };
         if let (Literal::Text(text), Some(labels)) = (literal, &info.labels)
-            && !labels.contains(text) {
-                let message = format!("`{text}` is not a value of `{}.{}`", table.name, info.name);
-                let hint = match nearest(text, labels.iter().map(String::as_str)) {
-                    Some(label) => format!("did you mean `{label}`?"),
-                    None => format!("its values are: {}", labels.join(", ")),
-                };
-                self.problems.push(Problem::at(span, message).hint(hint));
-                return None;
-            }
+            && !labels.contains(text)
+        {
+            let message = format!("`{text}` is not a value of `{}.{}`", table.name, info.name);
+            let hint = match nearest(text, labels.iter().map(String::as_str)) {
+                Some(label) => format!("did you mean `{label}`?"),
+                None => format!("its values are: {}", labels.join(", ")),
+            };
+            self.problems.push(Problem::at(span, message).hint(hint));
+            return None;
+        }
         Some(value)
     }
 }

@@ -23,7 +23,13 @@ impl Resolver<'_> {
         self.encoding(table, info, None, name).0
     }
 
-    fn encoding(&mut self, table: &TableInfo, info: &ColumnInfo, own: Option<&Text>, name: &Text) -> (TimeEncoding, bool) {
+    fn encoding(
+        &mut self,
+        table: &TableInfo,
+        info: &ColumnInfo,
+        own: Option<&Text>,
+        name: &Text,
+    ) -> (TimeEncoding, bool) {
         let word = own.map(|text| text.get_ref().as_str());
         let zone = self.zone(own);
         let (zone, declared) = (zone.clone().unwrap_or(Zone::Utc), zone.is_some());
@@ -39,8 +45,14 @@ impl Resolver<'_> {
             (Kind::Integer | Kind::Decimal, Some("epoch_milliseconds")) => (TimeEncoding::EpochMilliseconds, true),
             (Kind::Integer | Kind::Decimal, _) => (self.epoch(table, info, name), true),
             _ => {
-                let message = format!("column `{}.{}` has type `{}`, which is not an instant", table.name, info.name, info.sql_type);
-                self.problems.push(Problem::at(place(name), message).hint("name a column with a date and time, ISO text, or seconds since 1970"));
+                let message = format!(
+                    "column `{}.{}` has type `{}`, which is not an instant",
+                    table.name, info.name, info.sql_type
+                );
+                self.problems.push(
+                    Problem::at(place(name), message)
+                        .hint("name a column with a date and time, ISO text, or seconds since 1970"),
+                );
                 (TimeEncoding::Instant, true)
             }
         }
@@ -56,8 +68,12 @@ impl Resolver<'_> {
         if all(1_000_000_000_000, 10_000_000_000_000) {
             return TimeEncoding::EpochMilliseconds;
         }
-        let message = format!("column `{}.{}` is a number, and its values do not show whether it counts seconds or milliseconds since 1970", table.name, info.name);
-        let hint = format!("write {{ column = \"{}\", time = \"epoch_seconds\" }} or \"epoch_milliseconds\"", info.name);
+        let message = format!(
+            "column `{}.{}` is a number, and its values do not show whether it counts seconds or milliseconds since 1970",
+            table.name, info.name
+        );
+        let hint =
+            format!("write {{ column = \"{}\", time = \"epoch_seconds\" }} or \"epoch_milliseconds\"", info.name);
         self.problems.push(Problem::at(place(name), message).hint(hint));
         TimeEncoding::EpochSeconds
     }
@@ -72,7 +88,8 @@ impl Resolver<'_> {
         let zone = parse_zone(text.get_ref());
         if zone.is_none() {
             let message = format!("`{}` is not a time zone", text.get_ref());
-            let problem = Problem::at(place(&text), message).hint("write `UTC`, an offset such as `+02:00`, or a name such as `Europe/Vienna`");
+            let problem = Problem::at(place(&text), message)
+                .hint("write `UTC`, an offset such as `+02:00`, or a name such as `Europe/Vienna`");
             if !self.problems.contains(&problem) {
                 self.problems.push(problem);
             }

@@ -75,9 +75,11 @@ impl<'a> Line<'a> {
         let selection = match piece {
             Piece::Rest { after, .. } => Selection { after: after.clone(), only: None, limit: self.pace.size() },
             // All reservations of these orders, of which each may have many.
-            Piece::Some { orders, .. } => {
-                Selection { after: None, only: Some(orders.iter().map(|(key, _)| key.clone()).collect()), limit: 100_000 }
-            }
+            Piece::Some { orders, .. } => Selection {
+                after: None,
+                only: Some(orders.iter().map(|(key, _)| key.clone()).collect()),
+                limit: 100_000,
+            },
         };
         let start = BatchStart {
             batch_id: BatchId::new(),
@@ -90,7 +92,8 @@ impl<'a> Line<'a> {
 
     async fn committed(&mut self, piece: Piece, done: Done, took: Duration, pieces: &mut Vec<Piece>) {
         if let Some(record) = done.record {
-            self.progress.reservations_released = self.progress.reservations_released.saturating_add(record.reservations);
+            self.progress.reservations_released =
+                self.progress.reservations_released.saturating_add(record.reservations);
             if matches!(piece, Piece::Rest { .. }) {
                 self.pace = self.pace.after_commit(took);
             }
@@ -132,7 +135,10 @@ impl<'a> Line<'a> {
                 pieces.push(tried_again(piece));
                 Ok(())
             }
-            ShopErrorKind::Retry | ShopErrorKind::LockTimeout | ShopErrorKind::Constraint | ShopErrorKind::Invariant
+            ShopErrorKind::Retry
+            | ShopErrorKind::LockTimeout
+            | ShopErrorKind::Constraint
+            | ShopErrorKind::Invariant
                 if !failed.orders.is_empty() =>
             {
                 if let (Piece::Rest { .. }, Some(next)) = (&piece, failed.next) {
@@ -145,7 +151,13 @@ impl<'a> Line<'a> {
     }
 
     /// Halves a failed batch; an order that fails alone is tried again, then kept out of the way.
-    async fn isolate(&mut self, piece: &Piece, mut orders: Vec<Named>, error: ShopError, pieces: &mut Vec<Piece>) -> Result<(), SweepError> {
+    async fn isolate(
+        &mut self,
+        piece: &Piece,
+        mut orders: Vec<Named>,
+        error: ShopError,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(), SweepError> {
         let lock = matches!(error.kind, ShopErrorKind::Retry | ShopErrorKind::LockTimeout);
         if lock {
             self.pace = self.pace.after_lock_error();

@@ -1,0 +1,157 @@
+//! The wiring: from the command line to one command, and from its outcome to the exit number.
+
+use std::ffi::OsString;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::cli::args::{SettingsCommand, SweepArgs};
+use crate::cli::{self, Command, CommandLine};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::logging;
+use crate::printer::{PrintError, Printer, Quiet};
+use crate::settings::{self, Environment, LogLevel, Settings};
+
+/// What every command gets: the effective settings and the printer.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The effective settings.
+    pub(crate) settings: Settings,
+    /// The only way to stdout and stderr.
+    pub(crate) printer: Printer,
+}
+
+/// Runs what the command line asks for, and reports how it ended.
+pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let printer = Printer::new();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let outcome = match CommandLine::try_parse_from(&arguments) {
+        Ok(command_line) => run_command(&command_line, printer.clone()),
+        Err(error) => refuse_or_help(&error, &arguments, &printer),
+    };
+    outcome.unwrap_or_else(|failure| {
+        printer.failure(&failure);
+        failure.exit
+    })
+}
+
+fn run_command(command_line: &CommandLine, printer: Printer) -> Result<Exit, Failure> {
+    // These two need no settings, and must work where the settings are broken.
+    match &command_line.command {
+        Command::Completions(args) => {
+            return for_reading(printer.result(&cli::completions::script(args)));
+        }
+        Command::Man(args) => return man(args.dir.as_deref(), &printer),
+        _ => {}
+    }
+    let settings = Settings::load(&command_line.flags(), &Environment::of_process())?;
+    let (level, quiet) = loudness(&command_line.command);
+    let printer = printer.hush(quiet);
+    logging::start(&settings.log, level, &printer)?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    dispatch(&command_line.command, &Context { settings, printer })
+}
+
+/// One arm a command. Each returns how the program ends.
+fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
+    match command {
+        Command::Demo(_) => Err(unfinished("demo")),
+        Command::Setup(args) => cli::setup::run(args, context),
+        Command::Sweep(args) => cli::sweep::run(args, context),
+        Command::Explain(args) => cli::explain::run(args, context),
+        Command::History(args) => cli::history::run(args, context),
+        Command::Profile(args) => cli::profile::run(args, context),
+        Command::Settings(args) => {
+            let text = match &args.command {
+                SettingsCommand::Show(args) => cli::settings::show(&context.settings, args),
+                SettingsCommand::Reference => settings::reference_markdown(),
+            };
+            context.printer.result(&text)?;
+            Ok(Exit::Done)
+        }
+        // Done in `run_command` already.
+        Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),
+    }
+}
+
+/// A command that is not there yet.
+fn unfinished(command: &str) -> Failure {
+    Failure::usage(format!("`{command}` is not finished yet"))
+}
+
+/// A command is quiet on success: it logs from `warn`, with `-v` from `info`, with `-q` only errors.
+fn loudness(command: &Command) -> (LogLevel, Quiet) {
+    match command {
+        Command::Sweep(SweepArgs { verbose: true, .. }) => (LogLevel::Info, Quiet::No),
+        Command::Sweep(SweepArgs { quiet: true, .. }) => (LogLevel::Error, Quiet::Yes),
+        _ => (LogLevel::Warn, Quiet::No),
+    }
+}
+
+fn man(directory: Option<&std::path::Path>, printer: &Printer) -> Result<Exit, Failure> {
+    match directory {
+        Some(directory) => {
+            let directory = cli::man::write_pages(directory)?;
+            printer.note(&format!("wrote the manual pages to `{}`", directory.display()));
+            Ok(Exit::Done)
+        }
+        None => for_reading(printer.result(&cli::man::main_page()?)),
+    }
+}
+
+/// What clap has to say instead of a command: help and version on stdout, a refusal on stderr.
+fn refuse_or_help(error: &clap::Error, arguments: &[OsString], printer: &Printer) -> Result<Exit, Failure> {
+    let text = error.render().ansi().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => for_reading(printer.result(&text)),
+        _ => {
+            printer.raw_to_stderr(&without_passwords(text, arguments));
+            Ok(Exit::Usage)
+        }
+    }
+}
+
+/// clap repeats an argument that it does not understand; a URL in the wrong place must not show its password.
+fn without_passwords(text: String, arguments: &[OsString]) -> String {
+    let arguments = arguments.iter().filter_map(|argument| argument.to_str());
+    let values = arguments.flat_map(|argument| [Some(argument), argument.split_once('=').map(|(_, value)| value)]);
+    values.flatten().filter(|value| !value.is_empty()).fold(text, |text, value| {
+        let masked = settings::mask(value);
+        if masked == value { text } else { text.replace(value, &masked) }
+    })
+}
+
+/// Texts that people page through: a reader who has seen enough is no error.
+fn for_reading(printed: Result<(), PrintError>) -> Result<Exit, Failure> {
+    match printed {
+        Ok(()) | Err(PrintError::Closed) => Ok(Exit::Done),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_in_the_wrong_place_does_not_show_its_password() {
+        let url = "postgres://shop:hunter2@host/db";
+        for arguments in [
+            vec!["unreserve", "sweep", url],
+            vec!["unreserve", url],
+            vec!["unreserve", "sweep", "--format", url],
+            vec!["unreserve", "completions", url],
+            vec!["unreserve", "--databse-url", url, "sweep"],
+            vec!["unreserve", "sweep", "--format=postgres://shop:hunter2@host/db"],
+            vec!["unreserve", "sweep", "--dry-run=postgres://shop:hunter2@host/db"],
+        ] {
+            let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
+            let error = CommandLine::try_parse_from(&arguments).expect_err("refused");
+            let text = without_passwords(error.render().to_string(), &arguments);
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! What each command takes.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// How a result is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// One JSON object on stdout, and nothing else
+    Json,
+}
+
+/// The option that every command with a result has.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct FormatArgs {
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t = Format::Text, hide_possible_values = true, value_name = "text|json")]
+    pub(crate) format: Format,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unreserve demo                       1,000 orders in ./unreserve-demo
+  unreserve demo --orders 50 --dir /tmp/shop")]
+pub(crate) struct DemoArgs {
+    /// Directory for the shop's database file; an earlier demo in it is replaced
+    #[arg(long, value_name = "DIR", default_value = "unreserve-demo", value_hint = clap::ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+    /// How many orders the shop has
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+    pub(crate) orders: u32,
+}
+
+/// `setup`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unreserve setup                      Create or upgrade our tables
+  unreserve setup --print-sql          Print what it would run, and run nothing
+  unreserve setup --print-grants --role sweeper
+                                       Print the least rights a role needs for this profile")]
+pub(crate) struct SetupArgs {
+    /// Print the SQL instead of running it
+    #[arg(long)]
+    pub(crate) print_sql: bool,
+    /// Print the exact rights that this profile needs
+    #[arg(long)]
+    pub(crate) print_grants: bool,
+    /// The database role that the printed rights are for
+    #[arg(long, value_name = "NAME", default_value = "unreserve", requires = "print_grants")]
+    pub(crate) role: String,
+}
+
+/// `sweep`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unreserve sweep --dry-run            What would be released, and what is left alone and why
+  unreserve sweep                      Release it
+  unreserve sweep --timeout 30m        Orders older than 30 minutes, whatever expiry the shop stored
+  unreserve sweep --max-orders 50000   Allow the first sweep of an old backlog
+  unreserve sweep --order A-1042       This order only
+  unreserve sweep --format json | jq .units_released")]
+pub(crate) struct SweepArgs {
+    /// Change nothing and lock nothing; say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// List every change, and log at level info
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// Print the result only if something was wrong
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// How the result is written
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+    /// How long after its creation a reservation expires, as 90s, 15m, 1h30m or 2d; replaces an expiry the shop stored
+    /// [default: the reservation's own expiry, else 15m]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true)]
+    pub(crate) timeout: Option<String>,
+    /// How much longer than its expiry a reservation is left alone [default: 0s]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true)]
+    pub(crate) grace: Option<String>,
+    /// The most reservations that one transaction looks at, 1 to 5000; fewer where the shop is busy [default: 500]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) batch_size: Option<String>,
+    /// Stop before the first write if more orders than this are due [default: 5000]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) max_orders: Option<String>,
+    /// Look at this order only, by its key or its number
+    #[arg(long, value_name = "KEY")]
+    pub(crate) order: Option<String>,
+    /// Old name of --timeout, in minutes
+    #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with = "timeout")]
+    pub(crate) max_age_minutes: Option<String>,
+}
+
+/// `explain`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unreserve explain A-1042
+  unreserve explain 7f0c6a52-3c1e-4d0e-9a55-2d6a7c0b8e11 --format json")]
+pub(crate) struct ExplainArgs {
+    /// The order's key or number
+    #[arg(value_name = "ORDER")]
+    pub(crate) order: String,
+    /// How the result is written
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+/// `history`
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  unreserve history                    The newest 20 sweeps
+  unreserve history --limit 100 --format json
+  unreserve history show 0193f0b5-7c1a-7000-8000-000000000000"
+)]
+pub(crate) struct HistoryArgs {
+    /// One sweep instead of the list.
+    #[command(subcommand)]
+    pub(crate) command: Option<HistoryCommand>,
+    /// How many sweeps to show, the newest first
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// How the result is written
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+/// The commands below `history`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HistoryCommand {
+    /// Show what one sweep changed
+    Show(HistoryShowArgs),
+}
+
+/// `history show`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unreserve history show 0193f0b5-7c1a-7000-8000-000000000000
+  unreserve history show 0193f0b5-7c1a-7000-8000-000000000000 --format json")]
+pub(crate) struct HistoryShowArgs {
+    /// The sweep's id, as `history` and `sweep` show it
+    #[arg(value_name = "SWEEP")]
+    pub(crate) sweep: String,
+    /// How the result is written
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+/// `profile`
+#[derive(Debug, Args)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  unreserve profile list
+  unreserve profile show malikli > shop.toml
+  unreserve profile check --profile shop.toml"
+)]
+pub(crate) struct ProfileArgs {
+    /// What to do with profiles.
+    #[command(subcommand)]
+    pub(crate) command: ProfileCommand,
+}
+
+/// The commands below `profile`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfileCommand {
+    /// List the shipped profiles
+    #[command(after_help = "\
+Examples:
+  unreserve profile list
+  unreserve profile list --format json")]
+    List(FormatArgs),
+    /// Print a profile, to read it or to change a copy of it
+    Show(ProfileShowArgs),
+    /// Check the profile against the shop's database, and write nothing
+    #[command(after_help = "\
+Examples:
+  unreserve profile check --profile shop.toml --database-url sqlite://shop.db
+  unreserve profile check --format json")]
+    Check(FormatArgs),
+}
+
+/// `profile show`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unreserve profile show malikli
+  unreserve profile show malikli > shop.toml")]
+pub(crate) struct ProfileShowArgs {
+    /// The profile's name
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+/// `settings`
+#[derive(Debug, Args)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  unreserve settings show
+  unreserve settings show --origin     Also where each value came from"
+)]
+pub(crate) struct SettingsArgs {
+    /// What to do with settings.
+    #[command(subcommand)]
+    pub(crate) command: SettingsCommand,
+}
+
+/// The commands below `settings`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SettingsCommand {
+    /// Show the effective settings, secrets masked
+    Show(SettingsShowArgs),
+    /// Print the reference of all settings as Markdown
+    #[command(
+        hide = true,
+        after_help = "\
+Examples:
+  unreserve settings reference > settings.md"
+    )]
+    Reference,
+}
+
+/// `settings show`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unreserve settings show
+  unreserve settings show --origin
+  unreserve settings show --format json | jq .database_url")]
+pub(crate) struct SettingsShowArgs {
+    /// Also show where each value came from
+    #[arg(long)]
+    pub(crate) origin: bool,
+    /// How the result is written
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+/// `completions`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unreserve completions bash > ~/.local/share/bash-completion/completions/unreserve
+  unreserve completions zsh > \"${fpath[1]}/_unreserve\"
+  unreserve completions fish > ~/.config/fish/completions/unreserve.fish")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// `man`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unreserve man | man -l -
+  unreserve man --dir ~/.local/share/man/man1")]
+pub(crate) struct ManArgs {
+    /// Write the pages of all commands into this directory
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub(crate) dir: Option<PathBuf>,
+}

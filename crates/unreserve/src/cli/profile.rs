@@ -1,0 +1,98 @@
+//! `profile`: lists, shows and checks profiles.
+
+use serde_json::json;
+use unreserve_engine::plan::judge_clock;
+
+use crate::app::Context;
+use crate::cli::args::{Format, FormatArgs, ProfileArgs, ProfileCommand};
+use crate::cli::setup::index_advice;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::opening::{self, block_on, shop_failure, sweep_failure};
+use crate::profiles::{self, SHIPPED};
+use crate::table::Table;
+use unreserve_engine::sweep::SweepError;
+
+/// Runs the command.
+pub(crate) fn run(args: &ProfileArgs, context: &Context) -> Result<Exit, Failure> {
+    match &args.command {
+        ProfileCommand::List(format) => list(*format, context),
+        ProfileCommand::Show(show) => {
+            let shipped = SHIPPED.iter().find(|shipped| shipped.name == show.name).ok_or_else(|| {
+                Failure::usage(format!("there is no shipped profile `{}`", show.name))
+                    .hint("`unreserve profile list` shows them")
+            })?;
+            context.printer.result(shipped.text)?;
+            Ok(Exit::Done)
+        }
+        ProfileCommand::Check(format) => check(*format, context),
+    }
+}
+
+fn list(format: FormatArgs, context: &Context) -> Result<Exit, Failure> {
+    let mut rows = Vec::new();
+    for shipped in SHIPPED {
+        let loaded = profiles::parse(shipped.name.to_owned(), shipped.text.to_owned())?;
+        rows.push((shipped.name, loaded.profile.description.unwrap_or_default()));
+    }
+    let text = match format.format {
+        Format::Json => {
+            let list: Vec<_> =
+                rows.iter().map(|(name, description)| json!({ "name": name, "description": description })).collect();
+            json!(list).to_string()
+        }
+        Format::Text => {
+            let mut table = Table::new(&["profile", "for"]);
+            for (name, description) in &rows {
+                table.row([*name, description.as_str()]);
+            }
+            table.render()
+        }
+    };
+    context.printer.result(&text)?;
+    Ok(Exit::Done)
+}
+
+/// Checks the profile against the live schema, and says what a sweep would find. Writes nothing.
+fn check(format: FormatArgs, context: &Context) -> Result<Exit, Failure> {
+    block_on(async {
+        profiles::load(&context.settings)?;
+        let mut shop = opening::connect(&context.settings).await?;
+        let info = shop.info().await.map_err(|error| shop_failure(&error, "cannot ask the database"))?;
+        let resolved = opening::resolve(&context.settings, shop.as_mut()).await?;
+        let advice = index_advice(context, &resolved)?;
+        let name = resolved.loaded.name.clone();
+        let mut shop = opening::check(shop, resolved.plan).await?;
+        let evidence = shop.clock_evidence().await.map_err(|error| shop_failure(&error, "cannot judge the clocks"))?;
+        let clock = judge_clock(&shop.plan().due, &evidence);
+        let text = match format.format {
+            Format::Json => json!({
+                "profile": shop.plan().profile,
+                "database": info.product,
+                "fits": true,
+                "clock": clock.as_ref().map_or_else(ToString::to_string, |()| "right".to_owned()),
+                "index": advice,
+            })
+            .to_string(),
+            Format::Text => {
+                let mut text = format!(
+                    "Profile {name} fits {}: every table, column and type is as it says, and every statement was prepared.\n",
+                    info.product
+                );
+                match &advice {
+                    None => text.push_str("The index for finding what is due is there.\n"),
+                    Some(statement) => text.push_str(&format!("An index for finding what is due is missing; sweeps slow down as orders pile up without it:\n\n  {statement}\n")),
+                }
+                if clock.is_ok() {
+                    text.push_str("The shop's clock and the database's clock fit together.\n");
+                }
+                text
+            }
+        };
+        context.printer.result(&text)?;
+        match clock {
+            Ok(()) => Ok(Exit::Done),
+            Err(fault) => Err(sweep_failure(&SweepError::Clock(fault))),
+        }
+    })
+}

@@ -1,0 +1,95 @@
+//! `settings show`: the effective settings, secrets masked, and where each came from.
+
+use serde_json::{Map, Value, json};
+use unreserve_engine::model::write_duration;
+
+use crate::cli::args::{Format, SettingsShowArgs};
+use crate::settings::{LogFormat, LogLevel, Origin, SETTINGS, Settings, Sourced};
+use crate::table::Table;
+
+/// The effective settings as text or as one JSON object.
+pub(crate) fn show(settings: &Settings, args: &SettingsShowArgs) -> String {
+    match args.format.format {
+        Format::Text => text(settings, args.origin),
+        Format::Json => json_text(settings, args.origin),
+    }
+}
+
+/// One setting as it is shown.
+struct Shown {
+    /// The value, masked; `None` where the default is not a value but a rule.
+    value: Option<String>,
+    origin: String,
+}
+
+fn text(settings: &Settings, with_origin: bool) -> String {
+    let titles: &[&str] = if with_origin { &["key", "value", "origin"] } else { &["key", "value"] };
+    let mut table = Table::new(titles);
+    for doc in SETTINGS {
+        let Shown { value, origin } = shown(settings, doc.key);
+        let value = value.unwrap_or_else(|| format!("({})", doc.default));
+        let mut cells = vec![doc.key.to_owned(), value];
+        cells.extend(with_origin.then_some(origin));
+        table.row(cells);
+    }
+    table.render()
+}
+
+fn json_text(settings: &Settings, with_origin: bool) -> String {
+    let entry = |key: &str| {
+        let Shown { value, origin } = shown(settings, key);
+        if with_origin { json!({ "value": value, "origin": origin }) } else { json!(value) }
+    };
+    let object: Map<String, Value> = SETTINGS.iter().map(|doc| (doc.key.to_owned(), entry(doc.key))).collect();
+    Value::Object(object).to_string()
+}
+
+/// The value of a setting and where it came from.
+fn shown(settings: &Settings, key: &str) -> Shown {
+    let log = &settings.log;
+    match key {
+        "config" => path(&settings.config),
+        "env_file" => path(&settings.env_file),
+        "database_url" => optional(settings.database_url.as_ref(), ToString::to_string),
+        "profile" => optional(settings.profile.as_ref(), Clone::clone),
+        "state_dir" => path(&settings.state_dir),
+        "timeout" => optional(settings.timeout.as_ref(), |span| write_duration(*span)),
+        "grace" => optional(settings.grace.as_ref(), |span| write_duration(*span)),
+        "batch_size" => optional(settings.batch_size.as_ref(), ToString::to_string),
+        "max_orders" => optional(settings.max_orders.as_ref(), ToString::to_string),
+        "log.format" => optional(log.format.as_ref(), |format| format_word(*format).to_owned()),
+        "log.level" => optional(log.level.as_ref(), |level| level_word(*level).to_owned()),
+        "log.file" => optional(log.file.as_ref(), |file| file.display().to_string()),
+        "log.keep" => optional(Some(&log.keep), ToString::to_string),
+        _ => optional::<String>(None, Clone::clone),
+    }
+}
+
+fn path(path: &Sourced<std::path::PathBuf>) -> Shown {
+    optional(Some(path), |path| path.display().to_string())
+}
+
+fn optional<T>(setting: Option<&Sourced<T>>, write: impl Fn(&T) -> String) -> Shown {
+    match setting {
+        Some(setting) => Shown { value: Some(write(&setting.value)), origin: setting.origin.to_string() },
+        None => Shown { value: None, origin: Origin::Default.to_string() },
+    }
+}
+
+fn format_word(format: LogFormat) -> &'static str {
+    match format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    }
+}
+
+fn level_word(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Off => "off",
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    }
+}

@@ -1,0 +1,67 @@
+//! `setup`: creates or upgrades our own tables, or prints what that takes.
+
+use unreserve_engine::plan::advise_index;
+use unreserve_engine::profile::ExpiryHome;
+use unreserve_engine::shop::InstallState;
+
+use crate::app::Context;
+use crate::cli::args::SetupArgs;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::opening::{self, Resolved, block_on, shop_failure};
+
+/// Runs the command.
+pub(crate) fn run(args: &SetupArgs, context: &Context) -> Result<Exit, Failure> {
+    block_on(async {
+        let mut shop = opening::connect(&context.settings).await?;
+        if args.print_sql {
+            context.printer.result(&shop.install_script())?;
+        }
+        if args.print_grants {
+            let resolved = opening::resolve(&context.settings, shop.as_mut()).await?;
+            let url = opening::database_url(&context.settings)?;
+            let grants = unreserve_db::grants(url.expose(), &resolved.plan, &args.role);
+            context.printer.result(&grants.map_err(|error| shop_failure(&error, "cannot print the grants"))?)?;
+        }
+        if args.print_sql || args.print_grants {
+            return Ok(Exit::Done);
+        }
+        let info = shop.info().await.map_err(|error| shop_failure(&error, "cannot ask the database"))?;
+        if let Some(reason) = info.read_only {
+            return Err(Failure::new(Exit::DatabaseUnavailable, format!("the database is read-only: {reason}"))
+                .hint("connect to one that takes writes"));
+        }
+        let before = info.installed;
+        shop.install()
+            .await
+            .map_err(|error| shop_failure(&error, "the ledger's tables could not be created; nothing was changed"))?;
+        let done = match before {
+            InstallState::Current => "The ledger's tables are there and current; nothing was changed.",
+            InstallState::Absent => "Created the ledger's tables.",
+            InstallState::Old(_) | InstallState::Newer(_) => "Upgraded the ledger's tables.",
+        };
+        context.printer.result(done)?;
+        if context.settings.profile.is_some() {
+            let resolved = opening::resolve(&context.settings, shop.as_mut()).await?;
+            if let Some(advice) = index_advice(context, &resolved)? {
+                context.printer.result(&format!(
+                    "\nThe shop has no index for finding what is due. Sweeps work without it, but slow down as orders pile up:\n\n  {advice}"
+                ))?;
+            }
+        }
+        Ok(Exit::Done)
+    })
+}
+
+/// The statement that creates the index a sweep wants, where the live schema lacks it.
+pub(crate) fn index_advice(context: &Context, resolved: &Resolved) -> Result<Option<String>, Failure> {
+    let home = match resolved.plan.due.time.home {
+        ExpiryHome::Reservation => &resolved.plan.reservation.table,
+        ExpiryHome::Order => &resolved.plan.order.table,
+    };
+    let table = resolved.schema.tables.iter().find(|table| table.name == home.name && table.schema == home.schema);
+    let Some(advice) = table.and_then(|table| advise_index(&resolved.plan, table)) else { return Ok(None) };
+    let url = opening::database_url(&context.settings)?;
+    let statement = unreserve_db::index_statement(url.expose(), &resolved.plan, &advice);
+    statement.map(Some).map_err(|error| shop_failure(&error, "cannot write the index statement"))
+}

@@ -1,0 +1,109 @@
+//! One instance at a time on this machine: a kernel lock on a file in the state directory.
+//!
+//! The file is never removed: after an unlink, two processes could each hold "the" lock. The kernel frees it when its
+//! holder ends, however it ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use unreserve_engine::model::Holder;
+use uuid::Uuid;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Held as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+    /// Who we are, for the lease in the database.
+    pub(crate) holder: Holder,
+}
+
+/// What the file says of its holder, for a second instance to tell.
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    process_id: u32,
+    host: String,
+}
+
+impl Lock {
+    /// Takes the lock for one shop: a database address (without its password) and a profile.
+    ///
+    /// # Errors
+    /// Another process holds it, or the state directory cannot be used.
+    pub(crate) fn take(state_dir: &Path, database: &str, profile: &str) -> Result<Self, Failure> {
+        let unusable = |error: &std::io::Error, path: &Path| {
+            Failure::new(Exit::Usage, format!("cannot use the state directory: `{}`", path.display()))
+                .because(error)
+                .hint(
+                    "name a directory that this user may write to: --state-dir DIR, UNRESERVE_STATE_DIR or `state_dir`",
+                )
+        };
+        std::fs::create_dir_all(state_dir).map_err(|error| unusable(&error, state_dir))?;
+        let state_dir = state_dir.canonicalize().map_err(|error| unusable(&error, state_dir))?;
+        let path = state_dir.join(file_name(database, profile));
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = file.map_err(|error| unusable(&error, &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(held(&mut file, &path)),
+            Err(TryLockError::Error(error)) => return Err(unusable(&error, &path)),
+        }
+        let holder = Holder {
+            token: Uuid::new_v4().to_string(),
+            host: gethostname::gethostname().to_string_lossy().into_owned(),
+            process_id: std::process::id(),
+            state_dir: state_dir.to_string_lossy().into_owned(),
+        };
+        write_note(&mut file, &holder).map_err(|error| unusable(&error, &path))?;
+        Ok(Self { _file: file, holder })
+    }
+}
+
+fn write_note(file: &mut File, holder: &Holder) -> std::io::Result<()> {
+    let note = Note { process_id: holder.process_id, host: holder.host.clone() };
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(serde_json::to_string(&note)?.as_bytes())
+}
+
+fn held(file: &mut File, path: &Path) -> Failure {
+    let mut text = String::new();
+    let note = file.read_to_string(&mut text).ok().and_then(|_| serde_json::from_str::<Note>(&text).ok());
+    let who = note
+        .map_or_else(|| "another process".to_owned(), |note| format!("process {} on {}", note.process_id, note.host));
+    Failure::new(Exit::AlreadyRunning, format!("another instance is sweeping this shop: {who}"))
+        .because(&std::io::Error::other(format!("it holds the lock `{}`", path.display())))
+        .hint("wait for it to end; the lock goes with its process, even a killed one")
+}
+
+/// A name that a person can tell the shop by.
+fn file_name(database: &str, profile: &str) -> PathBuf {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    let database: String = database.chars().map(plain).collect();
+    // The end of an address tells more than its beginning.
+    let skipped = database.len().saturating_sub(120);
+    let database: String = database.chars().skip(skipped).collect();
+    PathBuf::from(format!("sweep-{profile}-{database}.lock"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_one_is_told_who_holds_it_and_the_file_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = Lock::take(dir.path(), "postgres://shop:***@host/db", "malikli").expect("free");
+        let failure = Lock::take(dir.path(), "postgres://shop:***@host/db", "malikli").expect_err("held");
+        assert_eq!(failure.exit, Exit::AlreadyRunning);
+        assert!(failure.message.contains(&format!("process {}", std::process::id())), "{}", failure.message);
+        Lock::take(dir.path(), "postgres://shop:***@host/other", "malikli").expect("another shop is free");
+        drop(first);
+        Lock::take(dir.path(), "postgres://shop:***@host/db", "malikli").expect("free again");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("readable").count(), 2);
+    }
+}

@@ -1,0 +1,193 @@
+//! The effective settings: each value with where it came from.
+
+mod database_url;
+mod env_file;
+mod error;
+mod file;
+mod origin;
+mod permissions;
+mod sources;
+mod state_dir;
+mod table;
+mod values;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) use database_url::{DatabaseUrl, mask};
+pub(crate) use error::SettingsError;
+pub(crate) use origin::{Origin, Sourced};
+pub(crate) use sources::{Environment, Flags};
+pub(crate) use table::{SETTINGS, SettingDoc, reference_markdown};
+
+use env_file::EnvFile;
+use file::SettingsFile;
+use sources::{Sources, anchored, anchored_profile, old_timeout};
+
+/// How many daily log files are kept when nobody says anything.
+const LOG_KEEP_DEFAULT: u32 = 14;
+
+/// The effective settings. What each means, with unit, default and limits, stands in [`SETTINGS`].
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The settings file that was looked for, and who named it.
+    pub(crate) config: Sourced<PathBuf>,
+    /// The env file that was looked for, and who named it.
+    pub(crate) env_file: Sourced<PathBuf>,
+    /// The shop's database.
+    pub(crate) database_url: Option<Sourced<DatabaseUrl>>,
+    /// The name of a shipped profile, or a profile file.
+    pub(crate) profile: Option<Sourced<String>>,
+    /// The directory for our own files; it may not exist yet.
+    pub(crate) state_dir: Sourced<PathBuf>,
+    /// How long after its creation a reservation expires; `None` leaves it to the reservation and the profile.
+    pub(crate) timeout: Option<Sourced<Duration>>,
+    /// How much longer than its expiry a reservation is left alone; `None` is no longer.
+    pub(crate) grace: Option<Sourced<Duration>>,
+    /// The most orders of one transaction; `None` leaves it to the sweep.
+    pub(crate) batch_size: Option<Sourced<u32>>,
+    /// The size bound of a sweep; `None` leaves it to the sweep.
+    pub(crate) max_orders: Option<Sourced<u64>>,
+    /// How and where log lines are written.
+    pub(crate) log: LogSettings,
+    /// What its owner should know about the settings, though they can be used.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// How and where log lines are written.
+#[derive(Debug, Clone)]
+pub(crate) struct LogSettings {
+    /// Text or JSON; `None` is text on a terminal, else JSON.
+    pub(crate) format: Option<Sourced<LogFormat>>,
+    /// The least severe lines that are written; `None` leaves it to the command.
+    pub(crate) level: Option<Sourced<LogLevel>>,
+    /// The file; `None` is stderr.
+    pub(crate) file: Option<Sourced<PathBuf>>,
+    /// How many daily files are kept.
+    pub(crate) keep: Sourced<u32>,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The least severe log lines that are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogLevel {
+    /// None at all.
+    Off,
+    /// What went wrong.
+    Error,
+    /// What may go wrong.
+    Warn,
+    /// What happens.
+    Info,
+    /// Single orders too.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl Settings {
+    /// Brings everything together that says something about the settings.
+    ///
+    /// # Errors
+    /// A file cannot be used, or a value is not allowed. Nothing was changed.
+    pub(crate) fn load(flags: &Flags, environment: &Environment) -> Result<Self, SettingsError> {
+        let mut sources = Sources { flags, environment, env_file: None, file: None };
+        let env_file = named_file(&sources, &table::ENV_FILE)?;
+        sources.env_file = EnvFile::read(&env_file)?;
+        let config = named_file(&sources, &table::CONFIG)?;
+        sources.file = SettingsFile::read(&config)?;
+        Self::gather(&sources, config, env_file).map_err(|error| match &sources.file {
+            Some(file) => file.locate(error),
+            None => error,
+        })
+    }
+
+    fn gather(
+        sources: &Sources<'_>,
+        config: Sourced<PathBuf>,
+        env_file: Sourced<PathBuf>,
+    ) -> Result<Self, SettingsError> {
+        let file = sources.file.as_ref();
+        let text = |doc| sources.find(doc)?.map(values::Raw::text).transpose();
+        let span = |doc| sources.find(doc)?.map(|raw| raw.span(doc)).transpose();
+        let number = |doc| sources.find(doc)?.map(|raw| raw.number(doc)).transpose();
+        let small = |doc| Ok::<_, SettingsError>(number(doc)?.map(small_number));
+        let database_url = text(&table::DATABASE_URL)?.map(|url| Sourced::new(DatabaseUrl::new(url.value), url.origin));
+        let timeout = match old_timeout(sources.flags)? {
+            Some(timeout) => Some(timeout),
+            None => span(&table::TIMEOUT)?,
+        };
+        let mut warnings = sources.misspelt_variables();
+        warnings.extend(database_url.as_ref().and_then(visible_password));
+        Ok(Self {
+            config,
+            env_file,
+            database_url,
+            profile: text(&table::PROFILE)?.map(|profile| anchored_profile(profile, file)),
+            state_dir: match text(&table::STATE_DIR)? {
+                Some(path) => anchored(state_dir::first_of_list(path), file),
+                None => state_dir::default()?,
+            },
+            timeout,
+            grace: span(&table::GRACE)?,
+            batch_size: small(&table::BATCH_SIZE)?,
+            max_orders: number(&table::MAX_ORDERS)?,
+            log: LogSettings {
+                format: sources.find(&table::LOG_FORMAT)?.map(log_format).transpose()?,
+                level: sources.find(&table::LOG_LEVEL)?.map(log_level).transpose()?,
+                file: text(&table::LOG_FILE)?.map(|path| anchored(path, file)),
+                keep: small(&table::LOG_KEEP)?.unwrap_or(Sourced::new(LOG_KEEP_DEFAULT, Origin::Default)),
+            },
+            warnings,
+        })
+    }
+}
+
+/// The path of the env file or the settings file, and whether somebody named it.
+fn named_file(sources: &Sources<'_>, doc: &'static SettingDoc) -> Result<Sourced<PathBuf>, SettingsError> {
+    Ok(match sources.find(doc)? {
+        Some(raw) => anchored(raw.text()?, None),
+        None => Sourced::new(PathBuf::from(doc.default), Origin::Default),
+    })
+}
+
+/// Limits of these settings lie far below 32 bits.
+fn small_number(number: Sourced<u64>) -> Sourced<u32> {
+    Sourced::new(u32::try_from(number.value).unwrap_or(u32::MAX), number.origin)
+}
+
+fn log_format(raw: values::Raw) -> Result<Sourced<LogFormat>, SettingsError> {
+    let word = raw.word(&table::LOG_FORMAT)?;
+    let format = if word.value == "json" { LogFormat::Json } else { LogFormat::Text };
+    Ok(Sourced::new(format, word.origin))
+}
+
+fn log_level(raw: values::Raw) -> Result<Sourced<LogLevel>, SettingsError> {
+    let word = raw.word(&table::LOG_LEVEL)?;
+    let level = match word.value.as_str() {
+        "off" => LogLevel::Off,
+        "error" => LogLevel::Error,
+        "info" => LogLevel::Info,
+        "debug" => LogLevel::Debug,
+        "trace" => LogLevel::Trace,
+        _ => LogLevel::Warn,
+    };
+    Ok(Sourced::new(level, word.origin))
+}
+
+/// Everybody on the machine can read a command line.
+fn visible_password(url: &Sourced<DatabaseUrl>) -> Option<String> {
+    (matches!(url.origin, Origin::Flag(_)) && url.value.has_password()).then(|| {
+        "the password in `--database-url` can be read by everyone in the process list; \
+         put the URL into the environment as `UNRESERVE_DATABASE_URL` instead"
+            .to_owned()
+    })
+}

@@ -1,0 +1,248 @@
+//! Where settings can come from, in the order in which they win: flag, environment, credential, env file, settings file.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use unreserve_engine::profile::nearest;
+
+use crate::settings::database_url::DatabaseUrl;
+use crate::settings::env_file::EnvFile;
+use crate::settings::error::SettingsError;
+use crate::settings::file::SettingsFile;
+use crate::settings::origin::{Origin, Sourced};
+use crate::settings::table::{self, SETTINGS, SettingDoc};
+use crate::settings::values::{Raw, number_between};
+
+/// The variable with the directory of systemd's credentials.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// What the command line says of settings.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Flags {
+    /// `--config`.
+    pub(crate) config: Option<PathBuf>,
+    /// `--env-file`.
+    pub(crate) env_file: Option<PathBuf>,
+    /// `--database-url`.
+    pub(crate) database_url: Option<DatabaseUrl>,
+    /// `--profile`.
+    pub(crate) profile: Option<String>,
+    /// `--state-dir`.
+    pub(crate) state_dir: Option<PathBuf>,
+    /// `--timeout`.
+    pub(crate) timeout: Option<String>,
+    /// `--max-age-minutes`, the old name of a timeout.
+    pub(crate) max_age_minutes: Option<String>,
+    /// `--grace`.
+    pub(crate) grace: Option<String>,
+    /// `--batch-size`.
+    pub(crate) batch_size: Option<String>,
+    /// `--max-orders`.
+    pub(crate) max_orders: Option<String>,
+    /// `--log-format`.
+    pub(crate) log_format: Option<String>,
+    /// `--log-level`.
+    pub(crate) log_level: Option<String>,
+    /// `--log-file`.
+    pub(crate) log_file: Option<PathBuf>,
+}
+
+impl Flags {
+    /// What the flag of this setting says.
+    fn get(&self, doc: &SettingDoc) -> Result<Option<Raw>, SettingsError> {
+        let Some(flag) = doc.flag else {
+            return Ok(None);
+        };
+        let origin = Origin::Flag(flag);
+        let path = |path: &Option<PathBuf>| match path.as_deref().map(Path::to_str) {
+            Some(None) => Err(SettingsError::value(&origin, "the value is not valid UTF-8")),
+            Some(Some(text)) => Ok(Some(text.to_owned())),
+            None => Ok(None),
+        };
+        let text = match flag {
+            "--config" => path(&self.config)?,
+            "--env-file" => path(&self.env_file)?,
+            "--database-url" => self.database_url.as_ref().map(|url| url.expose().to_owned()),
+            "--profile" => self.profile.clone(),
+            "--state-dir" => path(&self.state_dir)?,
+            "--timeout" => self.timeout.clone(),
+            "--grace" => self.grace.clone(),
+            "--batch-size" => self.batch_size.clone(),
+            "--max-orders" => self.max_orders.clone(),
+            "--log-format" => self.log_format.clone(),
+            "--log-level" => self.log_level.clone(),
+            "--log-file" => path(&self.log_file)?,
+            _ => None,
+        };
+        Ok(text.map(|text| Raw { text, origin: origin.clone() }))
+    }
+}
+
+/// The environment variables of the process, taken once.
+#[derive(Clone, Default)]
+pub(crate) struct Environment(BTreeMap<String, OsString>);
+
+impl Environment {
+    /// The variables that this process was started with.
+    pub(crate) fn of_process() -> Self {
+        Self::from_variables(std::env::vars_os())
+    }
+
+    /// These variables. A name that is not UTF-8 is none of ours.
+    pub(crate) fn from_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        Self(variables.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect())
+    }
+
+    /// A variable. An empty one counts as not set.
+    fn get(&self, name: &str) -> Result<Option<&str>, SettingsError> {
+        match self.0.get(name).map(|value| value.to_str()) {
+            None | Some(Some("")) => Ok(None),
+            Some(Some(value)) => Ok(Some(value)),
+            Some(None) => {
+                Err(SettingsError::value(&Origin::Environment(name.to_owned()), "the value is not valid UTF-8"))
+            }
+        }
+    }
+}
+
+/// Everything that can say something about a setting.
+pub(super) struct Sources<'a> {
+    pub(super) flags: &'a Flags,
+    pub(super) environment: &'a Environment,
+    pub(super) env_file: Option<EnvFile>,
+    pub(super) file: Option<SettingsFile>,
+}
+
+impl Sources<'_> {
+    /// What the winning source says of a setting; `None` if nobody says anything.
+    pub(super) fn find(&self, doc: &'static SettingDoc) -> Result<Option<Raw>, SettingsError> {
+        if let Some(raw) = self.flags.get(doc)? {
+            return Ok(Some(raw));
+        }
+        for name in doc.env {
+            let get = |name: &str| {
+                let value = self.environment.get(name)?;
+                Ok(value.map(|value| (value.to_owned(), Origin::Environment(name.to_owned()))))
+            };
+            if let Some(raw) = variable(doc, name, get)? {
+                return Ok(Some(raw));
+            }
+        }
+        if let Some(raw) = self.credential(doc)? {
+            return Ok(Some(raw));
+        }
+        for name in doc.env {
+            let get = |name: &str| {
+                let found = self.env_file.as_ref().and_then(|file| file.get(name));
+                Ok(found.map(|(value, origin)| (value.to_owned(), origin)))
+            };
+            if let Some(raw) = variable(doc, name, get)? {
+                return Ok(Some(raw));
+            }
+        }
+        let found = self.file.as_ref().and_then(|file| file.get(doc.key));
+        Ok(found.map(|(text, origin)| Raw { text: text.to_owned(), origin }))
+    }
+
+    /// A secret that systemd put into the credentials directory under the setting's key.
+    fn credential(&self, doc: &SettingDoc) -> Result<Option<Raw>, SettingsError> {
+        let directory = self.environment.get(CREDENTIALS)?;
+        let Some(path) = directory.filter(|_| doc.secret).map(|directory| Path::new(directory).join(doc.key)) else {
+            return Ok(None);
+        };
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = read_secret("credential", &path)?;
+        Ok(Some(Raw { text, origin: Origin::Credential(doc.key.to_owned()) }))
+    }
+
+    /// Variables that look like ours and are not, with what was probably meant: a slip of the pen would otherwise go
+    /// unnoticed. Names far from all of ours are somebody else's, such as those that Kubernetes sets for a service.
+    pub(super) fn misspelt_variables(&self) -> Vec<String> {
+        let ours = || SETTINGS.iter().flat_map(|doc| doc.env).copied().filter(|name| name.starts_with("UNRESERVE_"));
+        let is_ours = |name: &str| {
+            ours().any(|known| name == known || name.strip_suffix("_FILE") == Some(known)) || name == "UNRESERVE_COMMIT"
+        };
+        let in_env_file = self.env_file.iter().flat_map(EnvFile::names);
+        let names = self.environment.0.keys().map(String::as_str).chain(in_env_file);
+        names
+            .filter(|name| name.starts_with("UNRESERVE_") && !is_ours(name))
+            .filter_map(|name| {
+                let short = |name: &str| name.trim_start_matches("UNRESERVE_").to_owned();
+                let known: Vec<String> = ours().map(short).collect();
+                let meant = nearest(&short(name), known.iter().map(String::as_str))?;
+                Some(format!("`{name}` is no setting; did you mean `UNRESERVE_{meant}`?"))
+            })
+            .collect()
+    }
+}
+
+/// A variable, or for a secret the file that its `*_FILE` variant names.
+fn variable(
+    doc: &SettingDoc,
+    name: &str,
+    get: impl Fn(&str) -> Result<Option<(String, Origin)>, SettingsError>,
+) -> Result<Option<Raw>, SettingsError> {
+    let direct = get(name)?;
+    let from_file = if doc.secret { get(&format!("{name}_FILE"))? } else { None };
+    match (direct, from_file) {
+        (Some(_), Some(_)) => Err(SettingsError::SetTwice { variable: name.to_owned() }),
+        (Some((text, origin)), None) => Ok(Some(Raw { text, origin })),
+        (None, Some((path, origin))) => {
+            let path = Path::new(&path);
+            if !path.exists() {
+                return Err(SettingsError::Missing { origin, path: path.to_owned() });
+            }
+            Ok(Some(Raw { text: read_secret("secret file", path)?, origin }))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// A secret from a file, without the line end that editors put behind it.
+fn read_secret(what: &'static str, path: &Path) -> Result<String, SettingsError> {
+    let text =
+        fs::read_to_string(path).map_err(|source| SettingsError::Unreadable { what, path: path.to_owned(), source })?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// A path from the settings file starts from that file's directory; any other from the working directory.
+pub(super) fn anchored(path: Sourced<String>, file: Option<&SettingsFile>) -> Sourced<PathBuf> {
+    let value = match (&path.origin, file) {
+        (Origin::File { .. }, Some(file)) => file.directory().join(&path.value),
+        _ => PathBuf::from(&path.value),
+    };
+    Sourced::new(value, path.origin)
+}
+
+/// A profile that is named like a file in the settings file starts from that file's directory too.
+pub(super) fn anchored_profile(profile: Sourced<String>, file: Option<&SettingsFile>) -> Sourced<String> {
+    let is_file = profile.value.contains('/') || profile.value.ends_with(".toml");
+    if !is_file {
+        return profile;
+    }
+    let path = anchored(profile.clone(), file);
+    match path.value.to_str() {
+        Some(text) => Sourced::new(text.to_owned(), path.origin),
+        None => profile,
+    }
+}
+
+/// The old name of a timeout, in whole minutes.
+pub(super) fn old_timeout(flags: &Flags) -> Result<Option<Sourced<Duration>>, SettingsError> {
+    let Some(text) = flags.max_age_minutes.clone() else {
+        return Ok(None);
+    };
+    let raw = Raw { text, origin: Origin::Flag("--max-age-minutes") };
+    let most = match table::TIMEOUT.limits {
+        table::Limits::Span { most_seconds, .. } => most_seconds.checked_div(60).unwrap_or(0),
+        _ => 0,
+    };
+    let minutes = number_between(&raw, 1, most)?;
+    let span = Duration::from_secs(minutes.saturating_mul(60));
+    Ok(Some(Sourced::new(span, raw.origin)))
+}

@@ -1,0 +1,265 @@
+//! Every setting, said once: its names, meaning, default and limits. Checks, help and the reference page read this.
+
+use std::fmt;
+use std::time::Duration;
+
+use unreserve_engine::model::write_duration;
+
+const DAY_SECONDS: u64 = 86_400;
+
+/// What is known of one setting.
+#[derive(Debug)]
+pub(crate) struct SettingDoc {
+    /// The key: its name in the settings file, where it can stand there.
+    pub(crate) key: &'static str,
+    /// Whether it can stand in the settings file.
+    pub(crate) in_file: bool,
+    /// The flag, where there is one.
+    pub(crate) flag: Option<&'static str>,
+    /// The environment variables, the one that wins first.
+    pub(crate) env: &'static [&'static str],
+    /// Whether it is a secret: masked when shown, and readable from a file that a `*_FILE` variable names.
+    pub(crate) secret: bool,
+    /// What holds when nobody says anything.
+    pub(crate) default: &'static str,
+    /// What it means.
+    pub(crate) meaning: &'static str,
+    /// The unit of its value, where it has one.
+    pub(crate) unit: &'static str,
+    /// What values are allowed.
+    pub(crate) limits: Limits,
+}
+
+/// What values a setting may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Limits {
+    /// Any text that is not empty.
+    Any,
+    /// A whole number, both ends included.
+    Number {
+        /// The least that is allowed.
+        least: u64,
+        /// The most that is allowed.
+        most: u64,
+    },
+    /// A span of time, both ends included.
+    Span {
+        /// The least that is allowed, in seconds.
+        least_seconds: u64,
+        /// The most that is allowed, in seconds.
+        most_seconds: u64,
+    },
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => Ok(()),
+            Self::Number { least, most } => write!(formatter, "{least} to {most}"),
+            Self::Span { least_seconds, most_seconds } => write!(
+                formatter,
+                "{} to {}",
+                write_duration(Duration::from_secs(*least_seconds)),
+                write_duration(Duration::from_secs(*most_seconds))
+            ),
+            Self::OneOf(words) => formatter.write_str(&words.join(", ")),
+        }
+    }
+}
+
+const PLAIN: SettingDoc = SettingDoc {
+    key: "",
+    in_file: true,
+    flag: None,
+    env: &[],
+    secret: false,
+    default: "not set",
+    meaning: "",
+    unit: "",
+    limits: Limits::Any,
+};
+
+pub(super) static CONFIG: SettingDoc = SettingDoc {
+    key: "config",
+    in_file: false,
+    flag: Some("--config"),
+    env: &["UNRESERVE_CONFIG"],
+    default: "unreserve.toml",
+    meaning: "The settings file. It may be missing, unless it was named.",
+    ..PLAIN
+};
+
+pub(super) static ENV_FILE: SettingDoc = SettingDoc {
+    key: "env_file",
+    in_file: false,
+    flag: Some("--env-file"),
+    env: &["UNRESERVE_ENV_FILE"],
+    default: ".env",
+    meaning: "The env file: lines of `NAME=value`, read as if they were set in the environment. Single quotes keep a `$` as it is. It may be missing, unless it was named.",
+    ..PLAIN
+};
+
+pub(super) static DATABASE_URL: SettingDoc = SettingDoc {
+    key: "database_url",
+    flag: Some("--database-url"),
+    env: &["UNRESERVE_DATABASE_URL", "DATABASE_URL"],
+    secret: true,
+    meaning: "The shop's database, as `postgres://user:password@host/name` or `sqlite://shop.db`. A file that holds a password must not be readable by others.",
+    ..PLAIN
+};
+
+pub(super) static PROFILE: SettingDoc = SettingDoc {
+    key: "profile",
+    flag: Some("--profile"),
+    env: &["UNRESERVE_PROFILE"],
+    meaning: "What the shop's tables mean: the name of a shipped profile, or a profile file.",
+    ..PLAIN
+};
+
+pub(super) static STATE_DIR: SettingDoc = SettingDoc {
+    key: "state_dir",
+    flag: Some("--state-dir"),
+    env: &["UNRESERVE_STATE_DIR", "STATE_DIRECTORY"],
+    default: "`/var/lib/unreserve` for root, else `unreserve` in the user's state directory (`~/.local/state`)",
+    meaning: "The directory for our own files, such as the lock that keeps a second instance out. It is made when it is needed.",
+    ..PLAIN
+};
+
+pub(super) static TIMEOUT: SettingDoc = SettingDoc {
+    key: "timeout",
+    flag: Some("--timeout"),
+    env: &["UNRESERVE_TIMEOUT"],
+    default: "the reservation's own expiry, else 15m",
+    meaning: "How long after its creation a reservation expires. Where it is set it replaces an expiry that the shop stored.",
+    unit: "span of time: `90s`, `15m`, `1h30m`, `2d`",
+    limits: Limits::Span { least_seconds: 1, most_seconds: 3_650 * DAY_SECONDS },
+    ..PLAIN
+};
+
+pub(super) static GRACE: SettingDoc = SettingDoc {
+    key: "grace",
+    flag: Some("--grace"),
+    env: &["UNRESERVE_GRACE"],
+    default: "0s",
+    meaning: "How much longer than its expiry a reservation is left alone.",
+    unit: "span of time: `90s`, `15m`, `1h30m`, `2d`",
+    limits: Limits::Span { least_seconds: 0, most_seconds: 365 * DAY_SECONDS },
+    ..PLAIN
+};
+
+pub(super) static BATCH_SIZE: SettingDoc = SettingDoc {
+    key: "batch_size",
+    flag: Some("--batch-size"),
+    env: &["UNRESERVE_BATCH_SIZE"],
+    default: "found while sweeping",
+    meaning: "The most orders that one transaction may hold. A sweep uses fewer where the shop is busy.",
+    unit: "orders",
+    limits: Limits::Number { least: 1, most: 5_000 },
+    ..PLAIN
+};
+
+pub(super) static MAX_ORDERS: SettingDoc = SettingDoc {
+    key: "max_orders",
+    flag: Some("--max-orders"),
+    env: &["UNRESERVE_MAX_ORDERS"],
+    default: "5000",
+    meaning: "The size bound: a sweep with more due orders than this stops before its first write.",
+    unit: "orders",
+    limits: Limits::Number { least: 1, most: 10_000_000 },
+    ..PLAIN
+};
+
+pub(super) static LOG_FORMAT: SettingDoc = SettingDoc {
+    key: "log.format",
+    flag: Some("--log-format"),
+    env: &["UNRESERVE_LOG_FORMAT"],
+    default: "text on a terminal, else json",
+    meaning: "How log lines are written.",
+    limits: Limits::OneOf(&["text", "json"]),
+    ..PLAIN
+};
+
+pub(super) static LOG_LEVEL: SettingDoc = SettingDoc {
+    key: "log.level",
+    flag: Some("--log-level"),
+    env: &["UNRESERVE_LOG_LEVEL"],
+    default: "warn for a command, info for the daemon",
+    meaning: "The least severe log lines that are written.",
+    limits: Limits::OneOf(&["off", "error", "warn", "info", "debug", "trace"]),
+    ..PLAIN
+};
+
+pub(super) static LOG_FILE: SettingDoc = SettingDoc {
+    key: "log.file",
+    flag: Some("--log-file"),
+    env: &["UNRESERVE_LOG_FILE"],
+    default: "stderr",
+    meaning: "The file for log lines. A new one is begun each day (UTC), with the day before the ending: `unreserve.2026-11-22.log`.",
+    ..PLAIN
+};
+
+pub(super) static LOG_KEEP: SettingDoc = SettingDoc {
+    key: "log.keep",
+    env: &["UNRESERVE_LOG_KEEP"],
+    default: "14",
+    meaning: "How many daily log files are kept; older ones are deleted.",
+    unit: "files",
+    limits: Limits::Number { least: 1, most: 3_650 },
+    ..PLAIN
+};
+
+/// Every setting, in the order in which they are shown.
+pub(crate) static SETTINGS: [&SettingDoc; 13] = [
+    &CONFIG,
+    &ENV_FILE,
+    &DATABASE_URL,
+    &PROFILE,
+    &STATE_DIR,
+    &TIMEOUT,
+    &GRACE,
+    &BATCH_SIZE,
+    &MAX_ORDERS,
+    &LOG_FORMAT,
+    &LOG_LEVEL,
+    &LOG_FILE,
+    &LOG_KEEP,
+];
+
+/// The setting with this key of the settings file.
+pub(super) fn in_file(key: &str) -> Option<&'static SettingDoc> {
+    SETTINGS.into_iter().find(|doc| doc.in_file && doc.key == key)
+}
+
+/// The reference page's list of settings, as Markdown.
+pub(crate) fn reference_markdown() -> String {
+    SETTINGS.iter().map(|doc| section(doc)).collect::<Vec<_>>().join("\n")
+}
+
+fn section(doc: &SettingDoc) -> String {
+    let mut names = Vec::new();
+    if doc.in_file {
+        names.push(format!("key `{}`", doc.key));
+    }
+    names.extend(doc.flag.map(|flag| format!("flag `{flag}`")));
+    for env in doc.env {
+        names.push(format!("environment `{env}`"));
+        if doc.secret {
+            names.push(format!("environment `{env}_FILE`"));
+        }
+    }
+    if doc.secret {
+        names.push(format!("systemd credential `{}`", doc.key));
+    }
+    let mut text = format!("## {}\n\n{}\n\n- names: {}\n", doc.key, doc.meaning, names.join(", "));
+    if !doc.unit.is_empty() {
+        text.push_str(&format!("- unit: {}\n", doc.unit));
+    }
+    text.push_str(&format!("- default: {}\n", doc.default));
+    let limits = doc.limits.to_string();
+    if !limits.is_empty() {
+        text.push_str(&format!("- allowed: {limits}\n"));
+    }
+    text
+}
