@@ -9,14 +9,11 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anstream::{AutoStream, ColorChoice};
-use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::failure::render;
-
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Why a result did not reach its reader.
 #[derive(Debug, thiserror::Error)]
@@ -70,11 +67,6 @@ impl Printer {
         self
     }
 
-    /// Whether notes and progress are left out.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.quiet
-    }
-
     /// Writes a result to stdout and adds the last line's end. Colours are taken out where they do not belong.
     ///
     /// # Errors
@@ -96,11 +88,6 @@ impl Printer {
         }
     }
 
-    /// Warns on stderr.
-    pub(crate) fn warn(&self, text: &str) {
-        self.to_stderr(&format!("{WARNING}warning{WARNING:#}: {text}\n"));
-    }
-
     /// Reports a failure on stderr: the message, its causes, the place, the hints.
     pub(crate) fn failure(&self, failure: &Failure) {
         self.to_stderr(&render::render(failure, self.stderr_colour != ColorChoice::Never));
@@ -114,11 +101,6 @@ impl Printer {
     /// Whether log lines and notes are read by a person right now.
     pub(crate) fn stderr_is_terminal(&self) -> bool {
         io::stderr().is_terminal()
-    }
-
-    /// Whether results are read by a person right now.
-    pub(crate) fn stdout_is_terminal(&self) -> bool {
-        io::stdout().is_terminal()
     }
 
     /// Whether stderr takes colours.
@@ -178,11 +160,6 @@ impl Progress {
     /// Says how much there is, where it turned out to be more or less.
     pub(crate) fn set_total(&self, total: u64) {
         self.bar.set_length(total);
-    }
-
-    /// Says what is being done right now.
-    pub(crate) fn say(&self, text: &str) {
-        self.bar.set_message(text.to_owned());
     }
 }
 

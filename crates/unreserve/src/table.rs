@@ -38,11 +38,6 @@ impl Table {
         self.inner.add_row(cells);
     }
 
-    /// Whether there is no row yet.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.inner.is_empty()
-    }
-
     /// The table as text, each line without blanks at its end.
     pub(crate) fn render(&self) -> String {
         self.inner.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")

@@ -62,6 +62,11 @@ impl<'a> Writer<'a> {
         match &condition.test {
             Test::Null => format!("{column} IS NULL"),
             Test::NotNull => format!("{column} IS NOT NULL"),
+            // One value is compared plainly, so that the condition of a partial index is seen to hold.
+            Test::OneOf(values) if values.len() == 1 => {
+                let value = values.first().map(unreserve_engine::plan::Value::text).unwrap_or_default();
+                format!("{column} = {}::text::{}", self.constant(Constant::Text(value)), cast_type(&condition.column))
+            }
             Test::OneOf(values) => {
                 let values = values.iter().map(unreserve_engine::plan::Value::text).collect();
                 let list = self.constant(Constant::Texts(values));

@@ -87,7 +87,7 @@ fn outlook(plan: &Plan, installed: bool) -> Statement {
         "WITH due AS MATERIALIZED (\n\
          SELECT {key} AS order_key, {expires_at} AS due_at\n{line}\n\
          WHERE {active} AND {due}\n  AND ({unpaid} OR {cancelled})\n  AND {unguarded}\n  AND {not_set_aside}\n\
-         LIMIT $1::bigint\n)\n\
+         ORDER BY {column} LIMIT $1::bigint\n)\n\
          SELECT {now}, (SELECT count(DISTINCT order_key) FROM due), (SELECT {} FROM due),\n\
          (SELECT {} FROM (SELECT {expires_at} AS next_at {next_line}\nWHERE {active} AND NOT ({due})\nORDER BY {column} LIMIT 1) AS n)",
         micros("min(due_at)"),
@@ -117,7 +117,7 @@ fn clock_evidence(plan: &Plan) -> Statement {
     let created = micros(&created);
     w.finish(&format!(
         "SELECT {now}, max(created), count(*) FILTER (WHERE unreadable), count(*)\nFROM (\n\
-         SELECT {created} AS created, {column} IS NULL AS unreadable\n{line}\n\
+         SELECT {created} AS created, false AS unreadable\n{line}\n\
          WHERE {active}\nORDER BY {column} DESC LIMIT 1000\n) AS newest"
     ))
 }
@@ -131,7 +131,11 @@ fn candidates(plan: &Plan, installed: bool, lock: Lock) -> Statement {
     let mut w = Writer::new(plan, name, limit);
     let (line, active, due) = (w.line(), w.active(), w.due());
     let (unpaid, cancelled) = (w.unpaid(), w.cancelled());
-    let not_set_aside = if installed { w.not_set_aside() } else { "true".to_owned() };
+    // Somebody who asks for an order by name wants it tried now.
+    let not_set_aside = match installed {
+        true => format!("(${only}::text[] IS NOT NULL OR {})", w.not_set_aside()),
+        false => "true".to_owned(),
+    };
     let column = w.expiry_column();
     let columns = list(keys.iter().map(|key| format!("r.{}", quoted(&key.name))));
     let place = list(

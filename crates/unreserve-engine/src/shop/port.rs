@@ -72,7 +72,7 @@ pub struct Outlook {
 pub struct Selection {
     /// Only reservations behind this place in the line.
     pub after: Option<Position>,
-    /// Only these orders; every order where it is left out.
+    /// Only these orders, also where they are set aside; every order where it is left out.
     pub only: Option<Vec<Key>>,
     /// At most so many reservations are looked at to find them.
     pub limit: u32,

@@ -4,6 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::ledger::{BatchRecord, SetAside};
+use crate::shop::ShopError;
+
 /// The process's monotonic clock. It decides when to look, never what has expired.
 pub trait Clock: Send + Sync {
     /// Time since some fixed instant; it never goes back.
@@ -27,10 +30,19 @@ pub struct Progress {
     pub reservations_released: u64,
 }
 
-/// Is told how far a sweep has come.
+/// Is told what happens while a sweep runs: for a progress bar and for the log. It decides nothing.
 pub trait Observer: Send {
-    /// A batch has ended.
+    /// Some orders were dealt with.
     fn progressed(&mut self, progress: Progress);
+
+    /// A batch was committed.
+    fn committed(&mut self, record: &BatchRecord, took: Duration);
+
+    /// A batch of so many orders failed, and will be tried again in another form.
+    fn failed(&mut self, error: &ShopError, orders: usize);
+
+    /// An order was set aside.
+    fn put_aside(&mut self, order: &SetAside);
 }
 
 /// Watches nothing.
@@ -39,4 +51,7 @@ pub struct Silent;
 
 impl Observer for Silent {
     fn progressed(&mut self, _: Progress) {}
+    fn committed(&mut self, _: &BatchRecord, _: Duration) {}
+    fn failed(&mut self, _: &ShopError, _: usize) {}
+    fn put_aside(&mut self, _: &SetAside) {}
 }

@@ -6,7 +6,7 @@ use super::attempt::record;
 use super::clock::Clock;
 use super::decide::{Decision, decide};
 use super::error::SweepError;
-use super::run::{Facts, SweepOutcome, SweepRequest, look, only};
+use super::run::{Facts, SweepOutcome, SweepRequest, look, only, why_not};
 use super::settle::settle;
 use crate::ledger::{BatchRecord, Entry};
 use crate::model::{BatchId, StockRef, StockRow};
@@ -28,7 +28,7 @@ pub async fn dry_sweep(
     let mut facts = Facts { oldest_overdue_micros: outlook.oldest_overdue_micros, ..Facts::default() };
     let mut counters = Counters::default();
     let (mut batches, mut entries) = (Vec::new(), Vec::new());
-    let mut selection = Selection { after: None, only: only.map(|key| vec![key]), limit: request.batch_size };
+    let mut selection = Selection { after: None, only: only.as_ref().map(|order| vec![order.key.clone()]), limit: request.batch_size };
     let mut seen = std::collections::BTreeSet::new();
     loop {
         let page = shop.survey(&selection).await?;
@@ -53,6 +53,10 @@ pub async fn dry_sweep(
             Some(last) if selection.only.is_none() => selection.after = Some(last),
             _ => break,
         }
+    }
+    if seen.is_empty()
+        && let Some((order, reason)) = only.and_then(|order| why_not(&order).map(|reason| (order, reason))) {
+        facts.protect(&order.key, order.number, reason.to_owned());
     }
     facts.set_aside = match shop.info().installed {
         crate::shop::InstallState::Current => {

@@ -13,7 +13,7 @@ use super::error::SweepError;
 use crate::ledger::{Ending, SweepEnd, SweepStart};
 use crate::model::{Holder, Key, SweepId};
 use crate::plan::judge_clock;
-use crate::shop::{Acquired, CheckedShop, InstallState, Outlook, ShopError, ShopErrorKind};
+use crate::shop::{Acquired, CheckedShop, Explanation, InstallState, Outlook, ShopError, ShopErrorKind};
 
 /// What a sweep is asked to do.
 #[derive(Debug, Clone)]
@@ -100,12 +100,28 @@ pub(super) async fn look(shop: &mut dyn CheckedShop, request: &SweepRequest) -> 
     Ok(outlook)
 }
 
-/// The key of the one order that was asked for.
-pub(super) async fn only(shop: &mut dyn CheckedShop, request: &SweepRequest) -> Result<Option<Key>, SweepError> {
+/// The one order that was asked for.
+pub(super) async fn only(
+    shop: &mut dyn CheckedShop,
+    request: &SweepRequest,
+) -> Result<Option<Explanation>, SweepError> {
     let Some(order) = &request.only else { return Ok(None) };
     match shop.explain(order).await? {
-        Some(found) => Ok(Some(found.key)),
+        Some(found) => Ok(Some(found)),
         None => Err(SweepError::NoSuchOrder(order.clone())),
+    }
+}
+
+/// Why the one order that was asked for is not in the line at all; an order that is gets its reason there.
+pub(super) fn why_not(order: &Explanation) -> Option<&'static str> {
+    if !order.unpaid && !order.cancelled {
+        Some("status")
+    } else if !order.reservations.iter().any(|reservation| reservation.active && reservation.expired) {
+        Some("not_due")
+    } else if order.locked == Some(true) {
+        Some("locked")
+    } else {
+        None
     }
 }
 
@@ -131,8 +147,12 @@ pub async fn sweep(
     let only = only(shop, request).await?;
     acquire(shop, request).await?;
     let mut line = Line::new(shop, clock, request, observer, outlook.due_orders);
-    let stopped_by = line.work(only).await.err();
+    let stopped_by = line.work(only.as_ref().map(|order| order.key.clone())).await.err();
+    let untouched = line.progress.orders_done == 0;
     let mut facts = line.facts;
+    if untouched && let Some((order, reason)) = only.and_then(|order| why_not(&order).map(|reason| (order, reason))) {
+        facts.protect(&order.key, order.number, reason.to_owned());
+    }
     facts.oldest_overdue_micros = outlook.oldest_overdue_micros;
     let stopped_by = finish(shop, clock, request, &mut facts, (began, stopped_by)).await;
     let took = clock.elapsed().saturating_sub(began);
@@ -165,7 +185,7 @@ async fn finish(
     facts: &mut Facts,
     (began, stopped_by): (Duration, Option<SweepError>),
 ) -> Option<SweepError> {
-    let left = leftovers(shop, facts).await;
+    let left = leftovers(shop, request, facts).await;
     let stopped_by = stopped_by.or_else(|| left.err().map(SweepError::Shop));
     if matches!(&stopped_by, Some(SweepError::Shop(error)) if error.kind == ShopErrorKind::Fenced) {
         // The lease is another's: its books are not ours to close.
@@ -173,7 +193,7 @@ async fn finish(
     }
     let ending = match &stopped_by {
         Some(_) => Ending::Failed,
-        None if facts.set_aside > 0 || facts.remaining_due => Ending::Problems,
+        None if facts.set_aside > 0 => Ending::Problems,
         None => Ending::Done,
     };
     let end = SweepEnd {
@@ -199,13 +219,13 @@ fn describe(error: &SweepError) -> String {
 }
 
 /// What is due still was locked by the shop, or was busy, or came in the meantime.
-async fn leftovers(shop: &mut dyn CheckedShop, facts: &mut Facts) -> Result<(), ShopError> {
+async fn leftovers(shop: &mut dyn CheckedShop, request: &SweepRequest, facts: &mut Facts) -> Result<(), ShopError> {
     const COUNTED: u64 = 10_000;
     let outlook = shop.outlook(COUNTED).await?;
     let busy = facts.protected.get("busy").copied().unwrap_or(0);
     facts.remaining_due = outlook.due_orders > 0;
     let locked = outlook.due_orders.saturating_sub(busy);
-    if locked > 0 {
+    if locked > 0 && request.only.is_none() {
         facts.protected.insert("locked".to_owned(), locked);
     }
     let shown = u32::try_from(COUNTED).unwrap_or(u32::MAX);

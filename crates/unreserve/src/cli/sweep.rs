@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use unreserve_engine::ledger::{Entry, HistoryQuery};
+use unreserve_engine::ledger::{BatchRecord, Entry, HistoryQuery, SetAside};
 use unreserve_engine::model::{Holder, SweepId};
 use unreserve_engine::report::{SweepReport, report_dry, report_sweep};
-use unreserve_engine::shop::CheckedShop;
+use unreserve_engine::shop::{CheckedShop, ShopError};
 use unreserve_engine::sweep::{
     Observer, Progress as Progressed, SweepError, SweepOutcome, SweepRequest, dry_sweep, sweep,
 };
@@ -159,5 +159,21 @@ impl Observer for Watcher {
         let bar = self.bar.get_or_insert_with(|| self.printer.progress("releasing", total));
         bar.set_total(total);
         bar.set(progress.orders_done);
+    }
+
+    fn committed(&mut self, record: &BatchRecord, took: Duration) {
+        tracing::debug!(event = "batch", batch_id = %record.batch_id, reservations_released = record.reservations,
+            units_released = record.units, orders_cancelled = record.orders_cancelled,
+            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "batch committed");
+    }
+
+    fn failed(&mut self, error: &ShopError, orders: usize) {
+        tracing::info!(event = "batch_failed", orders, error.class = error.kind.word(), error.code = error.code,
+            "a batch was rolled back and is tried again: {error}");
+    }
+
+    fn put_aside(&mut self, order: &SetAside) {
+        tracing::warn!(event = "set_aside", "an order was set aside for an hour: {}", order.reason);
+        tracing::debug!(event = "set_aside", order = %order.order, number = order.number, "the order that was set aside");
     }
 }

@@ -67,7 +67,9 @@ fn reason(reason: &str) -> String {
 fn figures(report: &SweepReport) -> String {
     let mut table = Table::new(&["", "", ""]).right(&[1]);
     let mut row = |name: &str, figure: String, rest: String| table.row([name, &figure, &rest]);
-    row("reservations released", report.reservations_released.to_string(), format!("{} units", report.units_released));
+    let units = u64::try_from(report.units_released).unwrap_or(0);
+    let units = if units > 0 { plural(units, "unit") } else { String::new() };
+    row("reservations released", report.reservations_released.to_string(), units);
     row("orders cancelled", report.orders_cancelled.to_string(), String::new());
     row("stock rows updated", report.stock_rows_updated.to_string(), String::new());
     let protected = report.orders_protected.values().fold(0_u64, |sum, count| sum.saturating_add(*count));

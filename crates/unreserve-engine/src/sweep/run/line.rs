@@ -1,5 +1,6 @@
 //! Works the line of due reservations off: what failed is halved until the one order that failed is found.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{Facts, SweepRequest, sweep_start};
@@ -29,9 +30,12 @@ pub(super) struct Line<'a> {
     request: &'a SweepRequest,
     observer: &'a mut dyn Observer,
     pace: Pace,
-    progress: Progress,
+    /// How far it has come.
+    pub(super) progress: Progress,
     /// Orders whose stock row was busy: tried again when the rest is done.
     busy: Vec<Piece>,
+    /// Orders that were counted as left alone.
+    protected: HashSet<Key>,
     /// What became of the orders so far.
     pub(super) facts: Facts,
 }
@@ -46,7 +50,7 @@ impl<'a> Line<'a> {
     ) -> Self {
         let progress = Progress { orders_due, ..Progress::default() };
         let pace = Pace::new(request.batch_size);
-        Self { shop, clock, request, observer, pace, progress, busy: Vec::new(), facts: Facts::default() }
+        Self { shop, clock, request, observer, pace, progress, busy: Vec::new(), protected: HashSet::new(), facts: Facts::default() }
     }
 
     /// Works everything off.
@@ -92,6 +96,7 @@ impl<'a> Line<'a> {
 
     async fn committed(&mut self, piece: Piece, done: Done, took: Duration, pieces: &mut Vec<Piece>) {
         if let Some(record) = done.record {
+            self.observer.committed(&record, took);
             self.progress.reservations_released =
                 self.progress.reservations_released.saturating_add(record.reservations);
             if matches!(piece, Piece::Rest { .. }) {
@@ -100,7 +105,7 @@ impl<'a> Line<'a> {
         }
         self.progress.orders_done = self.progress.orders_done.saturating_add(done.orders);
         for (key, number, reason) in done.protected {
-            self.facts.protect(&key, number, reason);
+            self.protect(key, number, reason);
         }
         if let (Piece::Rest { .. }, Some(next)) = (&piece, done.next) {
             pieces.push(Piece::Rest { after: Some(next), tries: 0 });
@@ -123,6 +128,7 @@ impl<'a> Line<'a> {
             return Ok(());
         }
         let error = failed.error;
+        self.observer.failed(&error, failed.orders.len());
         match error.kind {
             ShopErrorKind::Disconnected | ShopErrorKind::Retry if tries(&piece) < TRIES => {
                 self.pause(error.kind, tries(&piece)).await;
@@ -180,7 +186,7 @@ impl<'a> Line<'a> {
             self.busy.push(Piece::Some { orders, tries: tries.saturating_add(1).min(TRIES), since });
         } else if lock {
             for (key, number) in orders {
-                self.facts.protect(&key, number, "busy".to_owned());
+                self.protect(key, number, "busy".to_owned());
             }
         } else if error.kind == ShopErrorKind::Invariant && tries == 0 {
             // A count that did not match may have been the shop at work: look once more.
@@ -194,7 +200,16 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
+    /// An order with reservations in two batches is still one order.
+    fn protect(&mut self, key: Key, number: Option<String>, reason: String) {
+        if !self.protected.contains(&key) {
+            self.facts.protect(&key, number, reason);
+            self.protected.insert(key);
+        }
+    }
+
     async fn set_aside(&mut self, aside: &SetAside) -> Result<(), SweepError> {
+        self.observer.put_aside(aside);
         for tries in 0..TRIES {
             match self.shop.set_aside(&self.request.holder.token, aside).await {
                 Ok(()) => return Ok(()),
