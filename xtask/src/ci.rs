@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::programs::{cargo, has_cargo_command, run as run_program, workspace_root};
-use crate::{Failure, say, test, tidy};
+use crate::{Failure, docs, say, test, tidy};
 
 /// One thing to check.
 struct Step {
@@ -21,7 +21,7 @@ enum Outcome {
     Skipped(&'static str),
 }
 
-/// The steps, the quick ones first. A new one is one more line; `docs --check` belongs before the tests.
+/// The steps, the quick ones first. A new one is one more line.
 const STEPS: &[Step] = &[
     Step { name: "format", check: || cargo_passes(&["fmt", "--all", "--check"], &[]) },
     Step { name: "tidy", check: || tidy::run().map(|()| Outcome::Passed) },
@@ -38,6 +38,10 @@ const STEPS: &[Step] = &[
             let words = "doc --workspace --no-deps --document-private-items";
             cargo_passes(&split(words), &[("RUSTDOCFLAGS", "-D warnings")])
         },
+    },
+    Step {
+        name: "reference pages",
+        check: || docs::run(&docs::Arguments { check: true, picture: false }).map(|()| Outcome::Passed),
     },
     Step { name: "licences, bans and sources", check: || deny(&["bans", "licenses", "sources"]) },
     Step {

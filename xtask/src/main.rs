@@ -1,6 +1,8 @@
-//! The developer commands: `cargo xtask ci|test|tidy`.
+//! The developer commands: `cargo xtask bench|ci|test|tidy`.
 
+mod bench;
 mod ci;
+mod docs;
 mod programs;
 mod say;
 mod test;
@@ -21,8 +23,12 @@ struct Arguments {
 /// One variant and one file a command.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure a sweep against one hand-written statement and against a row-by-row loop.
+    Bench(bench::Arguments),
     /// Everything that has to pass before a change goes in.
     Ci,
+    /// Write the reference pages from the program itself, or check them.
+    Docs(docs::Arguments),
     /// Run all tests, with the database servers they need.
     Test(test::Arguments),
     /// Check the rules of the house that no compiler checks.
@@ -47,6 +53,9 @@ enum Failure {
     /// Something is missing on this machine; the text says what to do.
     #[error("{0}")]
     Missing(String),
+    /// Nothing could be measured, or a goal was missed where that counts.
+    #[error(transparent)]
+    Bench(#[from] bench::BenchError),
     /// Rules were broken; each breach has been printed.
     #[error("{0} in breach of the rules")]
     Breaches(String),
@@ -57,7 +66,9 @@ enum Failure {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Ci => ci::run(),
+        Command::Docs(arguments) => docs::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Tidy => tidy::run(),
     };
