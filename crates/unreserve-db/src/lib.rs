@@ -5,7 +5,7 @@
 
 mod deadline;
 mod postgres;
-//SQ mod sqlite;
+mod sqlite;
 mod write;
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use unreserve_engine::plan::Plan;
 use unreserve_engine::shop::{Answer, Shop, ShopError, ShopErrorKind};
 
-//SQ pub use sqlite::demo;
+pub use sqlite::demo;
 
 /// One database family.
 struct Dialect {
@@ -27,13 +27,22 @@ struct Dialect {
 }
 
 /// The only list of dialects.
-const DIALECTS: &[Dialect] = &[Dialect {
-    schemes: &["postgres", "postgresql"],
-    example: "postgres://user@host/database",
-    open: postgres::open,
-    grants: postgres::grants,
-    index: postgres::index_statement,
-}];
+const DIALECTS: &[Dialect] = &[
+    Dialect {
+        schemes: &["postgres", "postgresql"],
+        example: "postgres://user@host/database",
+        open: postgres::open,
+        grants: postgres::grants,
+        index: postgres::index_statement,
+    },
+    Dialect {
+        schemes: &["sqlite"],
+        example: "sqlite:shop.db",
+        open: sqlite::open,
+        grants: sqlite::grants,
+        index: sqlite::index_statement,
+    },
+];
 
 /// How to talk to a database.
 #[derive(Debug, Clone, Copy)]

@@ -1,3 +1,9 @@
-//! What the tests share: throw-away servers, shops to sweep, and the conformance suite.
+//! What the tests share: throw-away servers, shops to sweep, text scenarios, and the conformance suite.
 
+pub mod clock;
+pub mod conformance;
+pub mod failure;
+pub mod scenario;
 pub mod servers;
+pub mod shops;
+pub mod waiting;

@@ -58,7 +58,7 @@ fn run_command(command_line: &CommandLine, printer: Printer) -> Result<Exit, Fai
 /// One arm a command. Each returns how the program ends.
 fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
     match command {
-        Command::Demo(_) => Err(unfinished("demo")),
+        Command::Demo(args) => cli::demo::run(args, context),
         Command::Setup(args) => cli::setup::run(args, context),
         Command::Sweep(args) => cli::sweep::run(args, context),
         Command::Explain(args) => cli::explain::run(args, context),
@@ -75,11 +75,6 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         // Done in `run_command` already.
         Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),
     }
-}
-
-/// A command that is not there yet.
-fn unfinished(command: &str) -> Failure {
-    Failure::usage(format!("`{command}` is not finished yet"))
 }
 
 /// A command is quiet on success: it logs from `warn`, with `-v` from `info`, with `-q` only errors.

@@ -8,6 +8,7 @@ mod failure;
 mod lock;
 mod logging;
 mod opening;
+mod paint;
 mod printer;
 mod profiles;
 mod settings;

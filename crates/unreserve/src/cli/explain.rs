@@ -5,10 +5,11 @@ use unreserve_engine::shop::{Explanation, ReservationSeen};
 
 use crate::app::Context;
 use crate::cli::args::{ExplainArgs, Format};
-use crate::cli::sweep_text::seconds;
+use crate::cli::sweep_text::{plural, seconds};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::opening::{self, block_on, shop_failure, sweep_failure};
+use crate::paint::heading;
 use crate::table::Table;
 use unreserve_engine::sweep::SweepError;
 
@@ -86,7 +87,7 @@ fn render(found: &Explanation) -> String {
         }
         text.push_str(&format!("\nIn the ledger\n{}\n", table.render().trim_end()));
     }
-    text.push_str(&format!("\n{}\n", verdict(found)));
+    text.push_str(&format!("\n{}\n", heading(&verdict(found))));
     text
 }
 
@@ -116,7 +117,7 @@ fn state(reservation: &ReservationSeen) -> String {
 }
 
 /// One sentence: what the next sweep does with this order.
-fn verdict(found: &Explanation) -> String {
+pub(crate) fn verdict(found: &Explanation) -> String {
     let active = || found.reservations.iter().filter(|reservation| reservation.active);
     if active().next().is_none() {
         return "Nothing to do: it holds no stock.".to_owned();
@@ -141,13 +142,18 @@ fn verdict(found: &Explanation) -> String {
     }
     let due = active().filter(|reservation| reservation.expired).count();
     let all = active().count();
-    match (found.cancelled, due == all) {
-        (true, _) => format!("Due: the next sweep releases {due} of its {all} reservations; it is cancelled already."),
-        (false, true) => format!("Due: the next sweep releases its {due} reservations and cancels it."),
-        (false, false) => {
-            format!("Due: the next sweep releases {due} of its {all} reservations and leaves the order open.")
-        }
-    }
+    let due = u64::try_from(due).unwrap_or(u64::MAX);
+    let what = if due == u64::try_from(all).unwrap_or(u64::MAX) {
+        format!("its {}", plural(due, "reservation"))
+    } else {
+        format!("{due} of its {all} reservations")
+    };
+    let rest = match (found.cancelled, what.starts_with("its")) {
+        (true, _) => "; it is cancelled already",
+        (false, true) => " and cancels it",
+        (false, false) => " and leaves the order open",
+    };
+    format!("Due: the next sweep releases {what}{rest}.")
 }
 
 fn instant(instant: Timestamp) -> String {

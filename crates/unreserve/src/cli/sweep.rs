@@ -20,6 +20,7 @@ use crate::lock::Lock;
 use crate::opening::{self, block_on, shop_failure, sweep_failure};
 use crate::printer::{Printer, Progress};
 use crate::profiles;
+use crate::settings::Settings;
 
 const BATCH_SIZE: u32 = 500;
 const MAX_ORDERS: u64 = 5_000;
@@ -44,15 +45,14 @@ pub(crate) fn run(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> 
 }
 
 /// What the settings and the command line ask of a sweep.
-fn request(args: &SweepArgs, context: &Context, holder: Holder) -> SweepRequest {
-    let settings = &context.settings;
+pub(crate) fn request(settings: &Settings, order: Option<String>, holder: Holder) -> SweepRequest {
     SweepRequest {
         sweep_id: SweepId::new(),
         holder,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         batch_size: settings.batch_size.as_ref().map_or(BATCH_SIZE, |size| size.value),
         max_orders: settings.max_orders.as_ref().map_or(MAX_ORDERS, |max| max.value),
-        only: args.order.clone(),
+        only: order,
         lock_wait: LOCK_WAIT,
     }
 }
@@ -63,7 +63,7 @@ async fn real(
     shop: &mut dyn CheckedShop,
     holder: Holder,
 ) -> Result<(SweepReport, Option<SweepError>), Failure> {
-    let request = request(args, context, holder);
+    let request = request(&context.settings, args.order.clone(), holder);
     let mut watcher = Watcher::new(&context.printer);
     let outcome = sweep(shop, &ProcessClock::new(), &request, &mut watcher).await;
     drop(watcher);
@@ -100,7 +100,7 @@ async fn read_back(
 async fn dry(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> {
     let mut shop = opening::open(&context.settings).await?;
     let nobody = Holder { token: String::new(), host: String::new(), process_id: 0, state_dir: String::new() };
-    let request = request(args, context, nobody);
+    let request = request(&context.settings, args.order.clone(), nobody);
     let dry = dry_sweep(shop.as_mut(), &ProcessClock::new(), &request).await;
     let (outcome, batches, entries) = dry.map_err(|error| sweep_failure(&error))?;
     // People want to see what would change; a program gets it where it asks for it.
@@ -168,8 +168,13 @@ impl Observer for Watcher {
     }
 
     fn failed(&mut self, error: &ShopError, orders: usize) {
-        tracing::info!(event = "batch_failed", orders, error.class = error.kind.word(), error.code = error.code,
-            "a batch was rolled back and is tried again: {error}");
+        tracing::info!(
+            event = "batch_failed",
+            orders,
+            error.class = error.kind.word(),
+            error.code = error.code,
+            "a batch was rolled back and is tried again: {error}"
+        );
     }
 
     fn put_aside(&mut self, order: &SetAside) {

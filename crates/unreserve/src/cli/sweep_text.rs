@@ -3,13 +3,14 @@
 use unreserve_engine::model::write_duration;
 use unreserve_engine::report::SweepReport;
 
+use crate::paint::{caution, good, heading};
 use crate::table::Table;
 
 /// Lays a report out: what changed (where it is listed), the figures, and one sentence at the end.
 pub(crate) fn render(report: &SweepReport) -> String {
     let mut text = String::new();
     let kind = if report.dry_run { "Dry run" } else { "Sweep" };
-    text.push_str(&format!("{kind} {} of {} at {}\n\n", report.sweep_id, report.profile, report.database));
+    text.push_str(&format!("{} {} of {} at {}\n\n", heading(kind), report.sweep_id, report.profile, report.database));
     if let Some(changes) = changes(report) {
         text.push_str(&changes);
         text.push('\n');
@@ -22,7 +23,9 @@ pub(crate) fn render(report: &SweepReport) -> String {
     }
     text.push_str(&figures(report));
     text.push('\n');
-    text.push_str(&sentence(report));
+    let clean = report.orders_set_aside == 0 && !report.remaining_due;
+    let sentence = sentence(report);
+    text.push_str(&if clean { good(&sentence) } else { caution(&sentence) });
     text
 }
 
@@ -39,7 +42,7 @@ fn changes(report: &SweepReport) -> Option<String> {
         ]);
     }
     let title = if report.dry_run { "Would be released" } else { "Released" };
-    Some(format!("{title}\n{}\n", table.render().trim_end()))
+    Some(format!("{}\n{}\n", heading(title), table.render().trim_end()))
 }
 
 fn protected(report: &SweepReport) -> Option<String> {
@@ -50,7 +53,7 @@ fn protected(report: &SweepReport) -> Option<String> {
     for order in &report.protected_orders {
         table.row([order.order.as_str(), reason(&order.reason).as_str()]);
     }
-    Some(format!("Left alone\n{}\n", table.render().trim_end()))
+    Some(format!("{}\n{}\n", heading("Left alone"), table.render().trim_end()))
 }
 
 /// A reason in words.

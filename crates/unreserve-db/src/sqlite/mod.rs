@@ -1,0 +1,275 @@
+//! SQLite: the shop is a file, and this process opens it like the shop's own programs do.
+
+mod batch;
+mod check;
+mod connect;
+pub mod demo;
+mod errors;
+mod explain;
+mod fragments;
+mod grants;
+mod introspect;
+mod ledger;
+mod render;
+mod rows;
+mod values;
+
+use std::collections::{BTreeSet, HashSet};
+
+use batch::Unreadable;
+use connect::{Address, Link};
+pub(crate) use grants::{grants, index_statement};
+use render::Statements;
+use unreserve_engine::ledger::{
+    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
+};
+use unreserve_engine::model::{BatchId, Holder, Key, StockRef, SweepId};
+use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
+use unreserve_engine::shop::{
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, Outlook,
+    Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
+};
+use values::{Parameters, instant, only_row, read, read_count, read_instant};
+
+use crate::Options;
+use crate::write::quoted;
+
+/// Opens the file.
+pub(crate) fn open(url: String, options: Options) -> Answer<'static, Box<dyn Shop>> {
+    Box::pin(async move {
+        let mut link = Link::new(Address::parse(&url)?, options);
+        let info = info(&mut link).await?;
+        Ok(Box::new(SqliteShop { link, info }) as Box<dyn Shop>)
+    })
+}
+
+struct SqliteShop {
+    link: Link,
+    info: ShopInfo,
+}
+
+struct CheckedSqliteShop {
+    link: Link,
+    info: ShopInfo,
+    plan: Plan,
+    statements: Statements,
+}
+
+async fn info(link: &mut Link) -> Result<ShopInfo, ShopError> {
+    const SQL: &str = "/* unreserve info */ SELECT sqlite_version(), count(*) FROM sqlite_schema";
+    let path = link.address().path.display().to_string();
+    let rows =
+        link.rows("info", SQL, Parameters::new().plain()?).await.map_err(|error| match error.code.as_deref() {
+            Some("26") => ShopError { message: format!("`{path}` is not an SQLite database"), ..error },
+            _ => error,
+        })?;
+    let version: String = read(&only_row(rows, "info")?, 0, "info")?;
+    let installed = ledger::state(link).await?;
+    let read_only = read_only(link).await?;
+    let capability = Capability { row_locks: false, single_writer: true };
+    Ok(ShopInfo { product: format!("SQLite {version}"), read_only, installed, capability })
+}
+
+/// Why the file takes no writes, if it does not: asked of the file itself, with a statement that changes no row. The
+/// mode bits alone would lie to a superuser and on a read-only mount.
+async fn read_only(link: &mut Link) -> Result<Option<String>, ShopError> {
+    const TABLE: &str = "/* unreserve any_table */ SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 \
+        AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name LIKE 'unreserve\\_%' ESCAPE '\\' DESC LIMIT 1";
+    let address = link.address().clone();
+    if address.read_only {
+        return Ok(Some("its address says `mode=ro`".to_owned()));
+    }
+    let path = address.path.display();
+    let parent = address
+        .path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or_else(|| std::path::Path::new("."));
+    let closed = std::fs::metadata(parent).is_ok_and(|parent| parent.permissions().readonly());
+    if closed {
+        return Ok(Some(format!("the directory of `{path}` is not writable, where the journal has to stand")));
+    }
+    let rows = link.rows("any_table", TABLE, Parameters::new().plain()?).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let table: String = read(row, 0, "any_table")?;
+    let probe = format!("/* unreserve can_write */ DELETE FROM {} WHERE FALSE", quoted(&table));
+    match link.execute("can_write", &probe, Parameters::new().plain()?).await {
+        Err(error) if error.kind == ShopErrorKind::ReadOnly => Ok(Some(format!("`{path}` is not writable"))),
+        // Whoever writes right now shows that it can be written; whatever else is wrong will show at the first write.
+        Ok(_) | Err(_) => Ok(None),
+    }
+}
+
+macro_rules! reads_the_ledger {
+    ($shop:ty, $profile:expr) => {
+        impl Ledger for $shop {
+            fn history<'a>(&'a mut self, query: &'a HistoryQuery) -> Answer<'a, Vec<SweepRecord>> {
+                Box::pin(ledger::history(&mut self.link, query))
+            }
+
+            fn entries(&mut self, sweep_id: SweepId, limit: u32) -> Answer<'_, Vec<EntryRecord>> {
+                Box::pin(ledger::entries(&mut self.link, sweep_id, limit))
+            }
+
+            fn orders_set_aside(&mut self, limit: u32) -> Answer<'_, Vec<SetAsideRecord>> {
+                let profile: fn(&Self) -> Option<String> = $profile;
+                let profile = profile(self);
+                Box::pin(async move { ledger::orders_set_aside(&mut self.link, profile.as_deref(), None, limit).await })
+            }
+        }
+    };
+}
+
+reads_the_ledger!(SqliteShop, |_| None);
+reads_the_ledger!(CheckedSqliteShop, |shop| Some(shop.plan.profile.clone()));
+
+impl Shop for SqliteShop {
+    fn info(&mut self) -> Answer<'_, ShopInfo> {
+        let info = self.info.clone();
+        Box::pin(async move { Ok(info) })
+    }
+
+    fn schema<'a>(&'a mut self, request: &'a SchemaRequest) -> Answer<'a, Schema> {
+        Box::pin(introspect::schema(&mut self.link, request))
+    }
+
+    fn install_script(&self) -> String {
+        format!("BEGIN IMMEDIATE;\n\n{}\nCOMMIT;\n", ledger::INSTALL)
+    }
+
+    fn install(&mut self) -> Answer<'_, InstallState> {
+        Box::pin(async move {
+            self.info.installed = ledger::install(&mut self.link).await?;
+            Ok(self.info.installed)
+        })
+    }
+
+    fn check(mut self: Box<Self>, plan: Plan) -> Answer<'static, Box<dyn CheckedShop>> {
+        Box::pin(async move {
+            let statements = render::render(&plan, self.info.installed == InstallState::Current);
+            check::check(&mut self.link, &plan, &statements).await?;
+            let Self { link, info } = *self;
+            Ok(Box::new(CheckedSqliteShop { link, info, plan, statements }) as Box<dyn CheckedShop>)
+        })
+    }
+}
+
+impl CheckedSqliteShop {
+    async fn read_clock(&mut self) -> Result<ClockEvidence, ShopError> {
+        let now = to_instant(ledger::now(&mut self.link).await?)?;
+        let statement = &self.statements.clock_evidence;
+        let rows = self.link.rows(statement.name, &statement.sql, Parameters::new().finish(statement)?).await?;
+        let row = only_row(rows, statement.name)?;
+        Ok(ClockEvidence {
+            now,
+            newest_creation: read_instant(&row, 0, statement.name)?,
+            unreadable: read_count(&row, 1, statement.name)?,
+            looked_at: read_count(&row, 2, statement.name)?,
+        })
+    }
+
+    async fn read_outlook(&mut self, count_limit: u64) -> Result<Outlook, ShopError> {
+        let now_ms = ledger::now(&mut self.link).await?;
+        let statement = &self.statements.outlook;
+        let parameters = Parameters::new().with(now_ms).with(values::signed(count_limit)).finish(statement)?;
+        let row = only_row(self.link.rows(statement.name, &statement.sql, parameters).await?, statement.name)?;
+        let oldest_ms: Option<i64> = read(&row, 1, statement.name)?;
+        let overdue_ms = oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest));
+        Ok(Outlook {
+            now: to_instant(now_ms)?,
+            due_orders: read_count(&row, 0, statement.name)?,
+            oldest_overdue_micros: overdue_ms.max(0).saturating_mul(1_000),
+            next_expiry: read_instant(&row, 2, statement.name)?,
+        })
+    }
+
+    async fn read_page(&mut self, selection: &Selection) -> Result<Surveyed, ShopError> {
+        let (plan, statements) = (&self.plan, &self.statements);
+        let now_ms = ledger::now(&mut self.link).await?;
+        let found = batch::candidates(&mut self.link, plan, &statements.survey, now_ms, selection).await?;
+        let full = found.len() >= usize::try_from(selection.limit).unwrap_or(usize::MAX);
+        let last = found.last().filter(|_| full).map(|row| row.position.clone());
+        let mut seen = HashSet::new();
+        let keys: Vec<Key> = found.into_iter().map(|row| row.key).filter(|key| seen.insert(key.clone())).collect();
+        let orders = batch::examine(&mut self.link, (plan, statements), now_ms, &keys, Unreadable::Skip).await?;
+        let reservations = orders.iter().flat_map(|order| &order.reservations).filter(|reservation| reservation.due);
+        let held: BTreeSet<StockRef> = reservations.flat_map(|reservation| reservation.stock.clone()).collect();
+        let held: Vec<StockRef> = held.into_iter().collect();
+        let stock = batch::counters(&mut self.link, (plan, statements), &held, Unreadable::Skip).await?;
+        Ok(Surveyed { orders, stock, last, now: to_instant(now_ms)? })
+    }
+
+    async fn read_order(&mut self, order: &str) -> Result<Option<Explanation>, ShopError> {
+        let installed = self.info.installed == InstallState::Current;
+        explain::explain(&mut self.link, (&self.plan, &self.statements), installed, order).await
+    }
+}
+
+fn to_instant(millis: i64) -> Result<jiff::Timestamp, ShopError> {
+    instant(millis).ok_or_else(|| ShopError::new(ShopErrorKind::Other, "the database's now is no instant"))
+}
+
+impl CheckedShop for CheckedSqliteShop {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn info(&self) -> &ShopInfo {
+        &self.info
+    }
+
+    fn clock_evidence(&mut self) -> Answer<'_, ClockEvidence> {
+        Box::pin(async move {
+            self.link.begin_read().await?;
+            let outcome = self.read_clock().await;
+            self.link.end(outcome).await
+        })
+    }
+
+    fn outlook(&mut self, count_limit: u64) -> Answer<'_, Outlook> {
+        Box::pin(async move {
+            self.link.begin_read().await?;
+            let outcome = self.read_outlook(count_limit).await;
+            self.link.end(outcome).await
+        })
+    }
+
+    fn survey<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, Surveyed> {
+        Box::pin(async move {
+            self.link.begin_read().await?;
+            let outcome = self.read_page(selection).await;
+            self.link.end(outcome).await
+        })
+    }
+
+    fn explain<'a>(&'a mut self, order: &'a str) -> Answer<'a, Option<Explanation>> {
+        Box::pin(async move {
+            self.link.begin_read().await?;
+            let outcome = self.read_order(order).await;
+            self.link.end(outcome).await
+        })
+    }
+
+    fn acquire<'a>(&'a mut self, holder: &'a Holder, start: &'a SweepStart) -> Answer<'a, Acquired> {
+        Box::pin(ledger::acquire(&mut self.link, holder, start))
+    }
+
+    fn begin<'a>(&'a mut self, start: BatchStart<'a>) -> Answer<'a, Box<dyn Batch + 'a>> {
+        Box::pin(async move {
+            let batch = batch::begin(&mut self.link, &self.plan, &self.statements, start).await?;
+            Ok(Box::new(batch) as Box<dyn Batch + 'a>)
+        })
+    }
+
+    fn find_batch(&mut self, batch_id: BatchId) -> Answer<'_, Option<BatchRecord>> {
+        Box::pin(ledger::find_batch(&mut self.link, batch_id))
+    }
+
+    fn set_aside<'a>(&'a mut self, token: &'a str, order: &'a SetAside) -> Answer<'a, ()> {
+        Box::pin(ledger::set_aside(&mut self.link, &self.plan.profile, token, order))
+    }
+
+    fn close<'a>(&'a mut self, token: &'a str, end: &'a SweepEnd) -> Answer<'a, ()> {
+        Box::pin(ledger::close(&mut self.link, &self.plan.profile, token, end))
+    }
+}

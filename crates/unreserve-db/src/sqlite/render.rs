@@ -1,0 +1,319 @@
+//! Plan → statements: pure, and readable in the golden files.
+//!
+//! Whatever speaks of time begins with the cutoff as `?1`, in milliseconds since 1970: it is read once a batch, so that
+//! every statement of the batch means the same instant. Many keys come as one JSON parameter, a row a key.
+
+use unreserve_engine::plan::{Column, Plan, ReleasePlan, StockPlan};
+use unreserve_engine::profile::ExpiryHome;
+
+use super::fragments::{
+    Statement, Writer, instant, key_column, key_in, key_matches, key_text, key_value, list, part, table_name,
+};
+use crate::write::quoted;
+
+/// One question to the line of due reservations, in its three forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    /// `?2` the limit.
+    pub(super) start: Statement,
+    /// `?2` the limit, `?3` expiry and `?4…` key of the last place.
+    pub(super) after: Statement,
+    /// `?2` the limit, `?3` only these orders.
+    pub(super) only: Statement,
+}
+
+/// Every statement of one plan that touches the shop's tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Statements {
+    /// What lies ahead.
+    pub(super) outlook: Statement,
+    /// What the clock relation is judged by.
+    pub(super) clock_evidence: Statement,
+    /// The line of due reservations, for a dry run.
+    pub(super) survey: Line,
+    /// The same for a batch, which has shut every other writer out.
+    pub(super) lock_due: Line,
+    /// Status and guards of orders.
+    pub(super) examine_orders: Statement,
+    /// The active reservations of orders.
+    pub(super) examine_reservations: Statement,
+    /// The counters, a statement a stock table.
+    pub(super) lock_stock: Vec<Statement>,
+    /// The counters' change.
+    pub(super) write_stock: Vec<Statement>,
+    /// The end of reservations.
+    pub(super) release: Statement,
+    /// The end of orders; nothing where the profile never writes orders.
+    pub(super) cancel_orders: Option<Statement>,
+    /// One order, by its number; nothing where the profile names none.
+    pub(super) explain_by_number: Option<Statement>,
+    /// One order, by its key.
+    pub(super) explain_by_key: Statement,
+    /// All reservations of one order.
+    pub(super) explain_reservations: Statement,
+}
+
+impl Statements {
+    /// All of them, for the database to look at before the first write.
+    pub(super) fn all(&self) -> Vec<&Statement> {
+        let lines = [&self.survey, &self.lock_due];
+        let mut all = vec![&self.outlook, &self.clock_evidence, &self.examine_orders, &self.examine_reservations];
+        all.extend(lines.into_iter().flat_map(|line| [&line.start, &line.after, &line.only]));
+        all.extend(&self.lock_stock);
+        all.extend(&self.write_stock);
+        all.push(&self.release);
+        all.extend(&self.cancel_orders);
+        all.extend(&self.explain_by_number);
+        all.extend([&self.explain_by_key, &self.explain_reservations]);
+        all
+    }
+}
+
+/// Renders a plan. Where our own tables are not installed, nothing can be set aside yet.
+pub(super) fn render(plan: &Plan, installed: bool) -> Statements {
+    let line = |name| Line {
+        start: candidates(plan, installed, name, From::Start),
+        after: candidates(plan, installed, name, From::Place),
+        only: candidates(plan, installed, name, From::Orders),
+    };
+    Statements {
+        outlook: outlook(plan, installed),
+        clock_evidence: clock_evidence(plan),
+        survey: line("survey"),
+        lock_due: line("lock_due"),
+        examine_orders: examine_orders(plan),
+        examine_reservations: examine_reservations(plan),
+        lock_stock: plan.stock.iter().map(|stock| lock_stock(plan, stock)).collect(),
+        write_stock: plan.stock.iter().map(|stock| write_stock(plan, stock)).collect(),
+        release: release(plan),
+        cancel_orders: (!plan.order.cancel.is_empty()).then(|| cancel_orders(plan)),
+        explain_by_number: plan.order.number.as_ref().map(|number| explain_order(plan, number)),
+        explain_by_key: explain_order(plan, &plan.order.key),
+        explain_reservations: explain_reservations(plan),
+    }
+}
+
+/// The condition that something of the order is to be given back, guards aside.
+fn wanted(w: &mut Writer<'_>, installed: bool) -> String {
+    let (active, due, unpaid, cancelled) = (w.active(), w.due(), w.unpaid(), w.cancelled());
+    let not_set_aside = if installed { w.not_set_aside() } else { "TRUE".to_owned() };
+    format!("{active}\n  AND {due}\n  AND ({unpaid} OR {cancelled})\n  AND {not_set_aside}")
+}
+
+/// `?2` how many orders to count at most.
+fn outlook(plan: &Plan, installed: bool) -> Statement {
+    let mut w = Writer::new(plan, "outlook", 2);
+    let (wanted, unguarded) = (wanted(&mut w, installed), w.unguarded());
+    let (line, active, expires_at) = (w.line(), w.active(), w.expires_at());
+    let key = key_column("o", &plan.order.key);
+    // The reservations alone, where their own row says when they expire.
+    let next_line = match plan.due.time.home {
+        ExpiryHome::Reservation => format!("FROM {} AS r", table_name(&plan.reservation.table)),
+        ExpiryHome::Order => w.line(),
+    };
+    w.finish(&format!(
+        "SELECT (SELECT count(*) FROM (SELECT DISTINCT {key}\n{line}\nWHERE {wanted}\n  AND {unguarded}\nLIMIT ?2)),\n\
+         (SELECT min({expires_at})\n{line}\nWHERE {wanted}\n  AND {unguarded}),\n\
+         (SELECT min({expires_at})\n{next_line}\nWHERE {active} AND {expires_at} > ?1)"
+    ))
+}
+
+/// No parameter. Looks at the newest reservations that hold stock, at most 1,000.
+fn clock_evidence(plan: &Plan) -> Statement {
+    let mut w = Writer::new(plan, "clock_evidence", 0);
+    let (line, active, column, expires_at) = (w.line(), w.active(), w.expiry_column(), w.expires_at());
+    let created = match &plan.due.created_at {
+        Some(created) => instant(created.home, &created.column, &created.encoding),
+        None => "NULL".to_owned(),
+    };
+    w.finish(&format!(
+        "SELECT max(created), sum(unreadable), count(*)\nFROM (\n\
+         SELECT {created} AS created, {column} IS NOT NULL AND {expires_at} IS NULL AS unreadable\n{line}\n\
+         WHERE {active}\nORDER BY {column} DESC LIMIT 1000\n)"
+    ))
+}
+
+/// Where in the line a question begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    Start,
+    Place,
+    Orders,
+}
+
+/// See [`Line`]. Gives the order's key, the expiry, the reservation's key.
+fn candidates(plan: &Plan, installed: bool, name: &'static str, from: From) -> Statement {
+    let keys: Vec<&Column> = plan.reservation.key.iter().collect();
+    let changing = match from {
+        From::Start => 2,
+        From::Orders => 3,
+        From::Place => keys.len().saturating_add(3),
+    };
+    let mut w = Writer::new(plan, name, changing);
+    let wanted = wanted(&mut w, installed);
+    let (expires_at, columns) = (w.expires_at(), w.reservation_key_columns());
+    let behind = match from {
+        From::Start => String::new(),
+        From::Orders => format!("\n  AND {}", key_in("o", &[&plan.order.key], "?3")),
+        From::Place => {
+            let place = list(
+                keys.iter().enumerate().map(|(index, key)| key_value(key, &format!("?{}", index.saturating_add(4)))),
+            );
+            format!("\n  AND ({expires_at}, {columns}) > (?3, {place})")
+        }
+    };
+    // A row without a whole key could not be named again.
+    let whole: Vec<String> = keys.iter().map(|key| format!("\n  AND r.{} IS NOT NULL", quoted(&key.name))).collect();
+    let (order_key, reservation_key) = (w.order_key(), w.reservation_key());
+    let line = if from == From::Orders { w.orders_line() } else { w.line() };
+    w.finish(&format!(
+        "SELECT {order_key}, {expires_at} AS expires_at, {reservation_key}\n{line}\nWHERE {wanted}{}{behind}\n\
+         ORDER BY expires_at, {columns}\nLIMIT ?2",
+        whole.concat()
+    ))
+}
+
+/// `?1` the orders' keys.
+fn examine_orders(plan: &Plan) -> Statement {
+    let mut w = Writer::new(plan, "examine_orders", 1);
+    let (unpaid, cancelled) = (w.unpaid(), w.cancelled());
+    let guards: Vec<String> = plan.guards.iter().map(|guard| format!(", {} IS TRUE", w.guard(guard))).collect();
+    let (key, number) = (w.order_key(), w.order_number());
+    w.finish(&format!(
+        "SELECT {key}, {number}, {unpaid} IS TRUE, {cancelled} IS TRUE{}\nFROM {} AS o\nWHERE {}",
+        guards.concat(),
+        table_name(&plan.order.table),
+        key_in("o", &[&plan.order.key], "?1")
+    ))
+}
+
+/// `order key, reservation key…, quantity, expires_at, stock keys…` of the reservation `r`.
+fn reservation_columns(w: &Writer<'_>) -> String {
+    let plan = w.plan;
+    let quantity = w.quantity("r", &plan.reservation.quantity);
+    let mut columns = vec![w.order_key(), w.reservation_key(), quantity, w.expires_at()];
+    columns.extend(plan.stock.iter().flat_map(|stock| &stock.key).map(|(_, theirs)| key_text("r", theirs)));
+    list(columns)
+}
+
+/// `?1` the orders' keys, `?2` the limit.
+fn examine_reservations(plan: &Plan) -> Statement {
+    let mut w = Writer::new(plan, "examine_reservations", 2);
+    let columns = reservation_columns(&w);
+    let (line, active, expires_at, key) = (w.orders_line(), w.active(), w.expires_at(), w.reservation_key_columns());
+    let orders = key_in("o", &[&plan.order.key], "?1");
+    w.finish(&format!("SELECT {columns}\n{line}\nWHERE {orders} AND {active}\nORDER BY {expires_at}, {key}\nLIMIT ?2"))
+}
+
+fn own_keys(stock: &StockPlan) -> Vec<&Column> {
+    stock.key.iter().map(|(own, _)| own).collect()
+}
+
+/// `?1` the keys. Gives the place of the key, and each counter with whether it is NULL.
+fn lock_stock(plan: &Plan, stock: &StockPlan) -> Statement {
+    let w = Writer::new(plan, "lock_stock", 1);
+    let counter = |column: &Option<Column>| match column {
+        Some(column) => format!("{}, s.{} IS NULL", w.quantity("s", column), quoted(&column.name)),
+        None => "NULL, TRUE".to_owned(),
+    };
+    let body = format!(
+        "SELECT j.key, {}, {}\nFROM json_each(?1) AS j\nCROSS JOIN {} AS s ON {}\nORDER BY j.key",
+        counter(&stock.reserved),
+        counter(&stock.on_hand),
+        table_name(&stock.table),
+        key_matches("s", &own_keys(stock))
+    );
+    w.finish(&body)
+}
+
+/// `?1` rows of key parts, then the counters: reserved before and after, on hand before and after.
+fn write_stock(plan: &Plan, stock: &StockPlan) -> Statement {
+    let keys = own_keys(stock);
+    let mut w = Writer::new(plan, "write_stock", 1);
+    let (mut sets, mut guards) = (Vec::new(), Vec::new());
+    for (column, before) in [(&stock.reserved, keys.len()), (&stock.on_hand, keys.len().saturating_add(2))] {
+        if let Some(column) = column {
+            let column = quoted(&column.name);
+            sets.push(format!("{column} = {}", part(before.saturating_add(1))));
+            guards.push(format!(" AND s.{column} IS {}", part(before)));
+        }
+    }
+    sets.extend(w.assignments(&stock.set));
+    w.finish(&format!(
+        "UPDATE {} AS s SET {}\nFROM json_each(?1) AS j\nWHERE {}{}",
+        table_name(&stock.table),
+        list(sets),
+        key_matches("s", &keys),
+        guards.concat()
+    ))
+}
+
+/// `?2` the reservations' keys.
+fn release(plan: &Plan) -> Statement {
+    let mut w = Writer::new(plan, "release", 2);
+    let (active, due) = (w.active(), w.due());
+    let due = match plan.due.time.home {
+        ExpiryHome::Reservation => due,
+        ExpiryHome::Order => format!(
+            "EXISTS (SELECT 1 FROM {} AS o WHERE o.{} = r.{} AND {due})",
+            table_name(&plan.order.table),
+            quoted(&plan.order.key.name),
+            quoted(&plan.reservation.order.name)
+        ),
+    };
+    let keys: Vec<&Column> = plan.reservation.key.iter().collect();
+    let condition = format!("WHERE {}\n  AND {active}\n  AND {due}", key_in("r", &keys, "?2"));
+    let table = table_name(&plan.reservation.table);
+    let body = match &plan.reservation.release {
+        ReleasePlan::Delete => format!("DELETE FROM {table} AS r\n{condition}"),
+        ReleasePlan::Mark(sets) => format!("UPDATE {table} AS r SET {}\n{condition}", list(w.assignments(sets))),
+    };
+    w.finish(&body)
+}
+
+/// `?1` the orders' keys.
+fn cancel_orders(plan: &Plan) -> Statement {
+    let mut w = Writer::new(plan, "cancel_orders", 1);
+    let sets = list(w.assignments(&plan.order.cancel));
+    let (unpaid, cancelled, unguarded, active) = (w.unpaid(), w.cancelled(), w.unguarded(), w.active());
+    w.finish(&format!(
+        "UPDATE {} AS o SET {sets}\nWHERE {}\n  AND {unpaid} AND {cancelled} IS NOT TRUE\n  AND {unguarded}\n  \
+         AND NOT EXISTS (SELECT 1 FROM {} AS r WHERE r.{} = o.{} AND {active})",
+        table_name(&plan.order.table),
+        key_in("o", &[&plan.order.key], "?1"),
+        table_name(&plan.reservation.table),
+        quoted(&plan.reservation.order.name),
+        quoted(&plan.order.key.name)
+    ))
+}
+
+/// `?1` the key or the number, as text.
+fn explain_order(plan: &Plan, by: &Column) -> Statement {
+    let mut w = Writer::new(plan, "explain_order", 1);
+    let mut columns = vec![w.order_key(), w.order_number()];
+    columns.push(format!("{} IS TRUE", w.unpaid()));
+    columns.push(format!("{} IS TRUE", w.cancelled()));
+    for condition in &plan.order.unpaid {
+        columns.push(key_text("o", &condition.column));
+        columns.push(format!("{} IS TRUE", w.conditions("o", std::slice::from_ref(condition))));
+    }
+    for guard in &plan.guards {
+        columns.push(format!("{} IS TRUE", w.guard(guard)));
+    }
+    w.finish(&format!(
+        "SELECT {}\nFROM {} AS o\nWHERE {} = {} LIMIT 1",
+        list(columns),
+        table_name(&plan.order.table),
+        key_column("o", by),
+        key_value(by, "?1")
+    ))
+}
+
+/// `?1` the order's key, in a list of one. Gives each reservation, then whether it is active.
+fn explain_reservations(plan: &Plan) -> Statement {
+    let mut w = Writer::new(plan, "explain_reservations", 1);
+    let columns = reservation_columns(&w);
+    let (line, active, expires_at) = (w.orders_line(), w.active(), w.expires_at());
+    let order = key_in("o", &[&plan.order.key], "?1");
+    w.finish(&format!("SELECT {columns}, {active} IS TRUE\n{line}\nWHERE {order}\nORDER BY {expires_at} LIMIT 200"))
+}

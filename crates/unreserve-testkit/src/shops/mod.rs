@@ -1,0 +1,139 @@
+//! Shops to sweep: the same tables in every database, changed and read back as data.
+//!
+//! A database joins by implementing [`TestShop`] and [`Session`] in one file. What a shop's tables look like
+//! ([`Table`]), what stands in them ([`Cell`]) and what may go wrong ([`Fault`]) is data, so that a shop that has no SQL at
+//! all can join as well.
+
+mod malikli;
+mod postgres;
+mod seen;
+mod sqlite;
+mod table;
+mod world;
+
+use std::time::Duration;
+
+use unreserve_engine::shop::{Answer, Shop};
+
+use crate::failure::{Failure, Wait};
+
+pub use malikli::{DROPS, ORDERS, PAYMENTS, RESERVATIONS, Rules, VARIANTS, malikli_tables};
+pub use postgres::PostgresShop;
+pub use seen::{
+    BatchSeen, EntrySeen, LedgerSeen, OrderSeen, Pool, ReservationSeen, SetAsideSeen, Snapshot, StockSeen,
+};
+pub use sqlite::SqliteShop;
+pub use table::{Cell, Column, ColumnKind, Reference, Row, Table};
+pub use world::{LOCK_WAIT, NewReservation, STATEMENT_TIMEOUT, State, Sweeper, World};
+
+/// Connects `unreserve` to an address: an address, and how long a statement may take.
+pub type Opener = fn(String, Duration) -> Answer<'static, Box<dyn Shop>>;
+
+/// Makes an empty shop.
+pub type MakeShop = fn() -> Result<Box<dyn TestShop>, Failure>;
+
+/// As whom `unreserve` connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// As the one who owns the shop's tables.
+    Owner,
+    /// As somebody whose connection takes no writes.
+    ReadOnly,
+    /// As somebody who may read every table, and nothing else.
+    SelectOnly,
+}
+
+/// What may go wrong in a database, to be provoked for real.
+#[derive(Debug, Clone)]
+pub enum Fault<'a> {
+    /// Every connection of `unreserve` is cut off by the server.
+    CutConnections,
+    /// A trigger refuses every change to the rows whose column holds this value.
+    Refuse {
+        /// The table.
+        table: &'a str,
+        /// The column.
+        column: &'a str,
+        /// The value.
+        value: Cell,
+    },
+    /// A commit is refused after any change to this table.
+    RefuseCommit {
+        /// The table.
+        table: &'a str,
+    },
+    /// A column gets another name.
+    RenameColumn {
+        /// The table.
+        table: &'a str,
+        /// The column.
+        from: &'a str,
+        /// Its new name.
+        to: &'a str,
+    },
+    /// Whoever holds the lease was last heard of an hour ago.
+    LeaseFellSilent,
+    /// Whatever is set aside may be tried again.
+    SetAsideRipened,
+    /// Before a change to this table, the session turns patient enough to find a deadlock itself.
+    FindDeadlocks {
+        /// The table.
+        table: &'a str,
+    },
+    /// A change to this table makes the rest of the transaction read-only.
+    TurnReadOnly {
+        /// The table.
+        table: &'a str,
+    },
+}
+
+/// A shop in a database of its own, which goes away with this value.
+pub trait TestShop: Send + Sync {
+    /// What stands before a profile's text in this database, such as the zone of its date-times.
+    fn profile_preamble(&self) -> &'static str;
+
+    /// The name under which one of our own tables (`batch`, `entry`, …) is read back.
+    fn own_table(&self, name: &str) -> String;
+
+    /// Connects `unreserve`; a statement may take so long.
+    fn connect(&self, access: Access, statement_timeout: Duration) -> Answer<'static, Box<dyn Shop>>;
+
+    /// Another connection, as the shop itself makes them.
+    fn session(&self) -> Wait<'_, Box<dyn Session>>;
+
+    /// How many sessions of this database wait for a lock right now.
+    fn waiting_sessions(&self) -> Wait<'_, u64>;
+
+    /// Provokes a fault. One that this database does not know is a failure: no case asks for it there.
+    fn provoke<'a>(&'a self, fault: Fault<'a>) -> Wait<'a, ()>;
+}
+
+/// One connection of the shop itself. Outside `begin` and `commit` every statement is its own transaction.
+pub trait Session: Send {
+    /// Creates tables.
+    fn create<'a>(&'a mut self, tables: &'a [Table]) -> Wait<'a, ()>;
+
+    /// Begins a transaction.
+    fn begin(&mut self) -> Wait<'_, ()>;
+
+    /// Commits it.
+    fn commit(&mut self) -> Wait<'_, ()>;
+
+    /// Undoes it.
+    fn rollback(&mut self) -> Wait<'_, ()>;
+
+    /// Adds a row.
+    fn insert<'a>(&'a mut self, table: &'a str, row: Row<'a>) -> Wait<'a, ()>;
+
+    /// Changes the rows that hold `rows`, and counts them.
+    fn update<'a>(&'a mut self, table: &'a str, set: Row<'a>, rows: Row<'a>) -> Wait<'a, u64>;
+
+    /// Deletes the rows that hold `rows`, and counts them.
+    fn delete<'a>(&'a mut self, table: &'a str, rows: Row<'a>) -> Wait<'a, u64>;
+
+    /// Locks the rows that hold `rows` until the transaction ends, and counts them.
+    fn lock<'a>(&'a mut self, table: &'a str, rows: Row<'a>) -> Wait<'a, u64>;
+
+    /// Reads these columns of every row as text, in the order of the columns. The table's name stands as it is.
+    fn read<'a>(&'a mut self, table: &'a str, columns: &'a [&'a str]) -> Wait<'a, Vec<Vec<Option<String>>>>;
+}

@@ -1,0 +1,275 @@
+//! A test shop in PostgreSQL.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, Row as _};
+use unreserve_engine::shop::{Answer, Shop};
+
+use super::table::{Cell, ColumnKind, Row, Statements, Table, create_table, quoted, text_literal};
+use super::{Access, Fault, Opener, Session, TestShop};
+use crate::failure::{Failure, Wait};
+use crate::servers::{FreshDatabase, fresh_database};
+
+/// A role that may read every table.
+const READER: &str = "reader";
+/// A role whose connections take no writes.
+const READ_ONLY: &str = "onlooker";
+
+const STATEMENTS: Statements = Statements { literal };
+
+/// A database of its own on the shared server.
+pub struct PostgresShop {
+    database: FreshDatabase,
+    opener: Opener,
+}
+
+impl PostgresShop {
+    /// Makes an empty shop.
+    ///
+    /// # Errors
+    /// There is no server.
+    pub fn make(opener: Opener) -> Result<Box<dyn TestShop>, Failure> {
+        Ok(Box::new(Self { database: fresh_database()?, opener }))
+    }
+
+    /// A role's name that no other test has: roles belong to the whole server.
+    fn role(&self, name: &str) -> String {
+        format!("{}_{name}", self.database.name())
+    }
+
+    async fn run(&self, sql: &str) -> Result<(), Failure> {
+        let mut connection = connect(&self.database.url()).await?;
+        run(&mut connection, sql).await?;
+        Ok(connection.close().await?)
+    }
+
+    async fn count(&self, sql: &str) -> Result<u64, Failure> {
+        let mut connection = connect(&self.database.url()).await?;
+        let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(u64::try_from(row.try_get::<i64, _>(0)?)?)
+    }
+}
+
+async fn connect(url: &str) -> Result<PgConnection, Failure> {
+    let options: PgConnectOptions = url.parse()?;
+    Ok(options.application_name("shop").disable_statement_logging().connect().await?)
+}
+
+async fn run(connection: &mut PgConnection, sql: &str) -> Result<u64, Failure> {
+    let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
+    done.map(|done| done.rows_affected()).map_err(|error| Failure::from(error).during(sql))
+}
+
+/// Makes a role if it is not there yet, and connects as it.
+async fn connect_as(
+    (url, role_url, role): (String, String, String),
+    access: Access,
+    (opener, timeout): (Opener, Duration),
+) -> Result<Box<dyn Shop>, unreserve_engine::shop::ShopError> {
+    let refused = |failure: Failure| {
+        unreserve_engine::shop::ShopError::new(unreserve_engine::shop::ShopErrorKind::Refused, format!("{failure:?}"))
+    };
+    let name = quoted(&role);
+    let make = match access {
+        Access::Owner => String::new(),
+        Access::ReadOnly => format!(
+            "CREATE ROLE {name} LOGIN SUPERUSER; ALTER ROLE {name} SET default_transaction_read_only = on"
+        ),
+        Access::SelectOnly => format!(
+            "CREATE ROLE {name} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name};
+             DO $$ BEGIN IF EXISTS (SELECT FROM pg_namespace WHERE nspname = 'unreserve') THEN
+               GRANT USAGE ON SCHEMA unreserve TO {name}; GRANT SELECT ON ALL TABLES IN SCHEMA unreserve TO {name};
+             END IF; END $$"
+        ),
+    };
+    if access != Access::Owner {
+        let mut connection = connect(&url).await.map_err(refused)?;
+        run(&mut connection, &make).await.map_err(refused)?;
+    }
+    opener(role_url, timeout).await
+}
+
+impl TestShop for PostgresShop {
+    fn profile_preamble(&self) -> &'static str {
+        ""
+    }
+
+    fn own_table(&self, name: &str) -> String {
+        format!("unreserve.{name}")
+    }
+
+    fn connect(&self, access: Access, statement_timeout: Duration) -> Answer<'static, Box<dyn Shop>> {
+        let role = match access {
+            Access::Owner => String::new(),
+            Access::ReadOnly => self.role(READ_ONLY),
+            Access::SelectOnly => self.role(READER),
+        };
+        let url = self.database.url();
+        let role_url = if role.is_empty() { url.clone() } else { self.database.url_as(&role) };
+        Box::pin(connect_as((url, role_url, role), access, (self.opener, statement_timeout)))
+    }
+
+    fn session(&self) -> Wait<'_, Box<dyn Session>> {
+        Box::pin(async move {
+            let connection = connect(&self.database.url()).await?;
+            Ok(Box::new(PostgresSession { connection }) as Box<dyn Session>)
+        })
+    }
+
+    fn waiting_sessions(&self) -> Wait<'_, u64> {
+        Box::pin(self.count(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        ))
+    }
+
+    fn provoke<'a>(&'a self, fault: Fault<'a>) -> Wait<'a, ()> {
+        Box::pin(async move {
+            let sql = match fault {
+                Fault::CutConnections => {
+                    // The server signals its processes; this waits until they are gone.
+                    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+                     WHERE datname = current_database() AND application_name = 'unreserve'"
+                        .to_owned()
+                }
+                Fault::Refuse { table, column, value } => {
+                    let held = format!("OLD.{} = {}", quoted(column), literal(&value));
+                    let raise = "RAISE EXCEPTION 'the shop refuses this row' USING ERRCODE = 'check_violation';";
+                    trigger("refuse", table, &format!("IF {held} THEN {raise} END IF; RETURN NEW;"), Moment::Row)
+                }
+                Fault::RefuseCommit { table } => {
+                    let raise = "RAISE EXCEPTION 'the shop refuses this commit' USING ERRCODE = 'check_violation';";
+                    trigger("refuse_commit", table, &format!("{raise} RETURN NULL;"), Moment::Commit)
+                }
+                Fault::RenameColumn { table, from, to } => {
+                    format!("ALTER TABLE {} RENAME COLUMN {} TO {}", quoted(table), quoted(from), quoted(to))
+                }
+                Fault::LeaseFellSilent => "UPDATE unreserve.lease SET heard_at = now() - interval '1 hour'".to_owned(),
+                Fault::SetAsideRipened => {
+                    "UPDATE unreserve.set_aside SET retry_at = now() - interval '1 second'".to_owned()
+                }
+                Fault::FindDeadlocks { table } => {
+                    let patient = "PERFORM set_config('lock_timeout', '0', true);
+                                   PERFORM set_config('deadlock_timeout', '20', true); RETURN NULL;";
+                    trigger("find_deadlocks", table, patient, Moment::Statement)
+                }
+                Fault::TurnReadOnly { table } => {
+                    let turn = "PERFORM set_config('transaction_read_only', 'on', true); RETURN NULL;";
+                    trigger("turn_read_only", table, turn, Moment::AfterStatement)
+                }
+            };
+            self.run(&sql).await
+        })
+    }
+}
+
+enum Moment {
+    Row,
+    Statement,
+    AfterStatement,
+    Commit,
+}
+
+/// A trigger on every change of a row, with the function it runs.
+fn trigger(name: &str, table: &str, body: &str, moment: Moment) -> String {
+    let (kind, when, each) = match moment {
+        Moment::Row => ("TRIGGER", "BEFORE", "ROW"),
+        Moment::Statement => ("TRIGGER", "BEFORE", "STATEMENT"),
+        Moment::AfterStatement => ("TRIGGER", "AFTER", "STATEMENT"),
+        Moment::Commit => ("CONSTRAINT TRIGGER", "AFTER", "ROW"),
+    };
+    let deferred = if matches!(moment, Moment::Commit) { "DEFERRABLE INITIALLY DEFERRED" } else { "" };
+    format!(
+        "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN {body} END $body$;
+         CREATE {kind} {name} {when} UPDATE ON {} {deferred} FOR EACH {each} EXECUTE FUNCTION {name}()",
+        quoted(table)
+    )
+}
+
+fn literal(cell: &Cell) -> String {
+    match cell {
+        Cell::Null => "NULL".to_owned(),
+        Cell::Integer(number) => number.to_string(),
+        Cell::Decimal(number) => number.clone(),
+        Cell::Text(text) => text_literal(text),
+        Cell::Boolean(value) => value.to_string(),
+        Cell::FromNow(seconds) => format!("now() + interval '{seconds} seconds'"),
+    }
+}
+
+fn type_of(kind: ColumnKind) -> String {
+    match kind {
+        ColumnKind::Integer => "integer".to_owned(),
+        ColumnKind::BigInteger => "bigint".to_owned(),
+        ColumnKind::Decimal(digits, scale) => format!("numeric({digits},{scale})"),
+        ColumnKind::Varchar(letters) => format!("varchar({letters})"),
+        ColumnKind::Boolean => "boolean".to_owned(),
+        ColumnKind::Uuid => "uuid".to_owned(),
+        ColumnKind::Instant => "timestamptz".to_owned(),
+        ColumnKind::DateTime => "timestamp".to_owned(),
+    }
+}
+
+struct PostgresSession {
+    connection: PgConnection,
+}
+
+impl PostgresSession {
+    fn run(&mut self, sql: String) -> Wait<'_, u64> {
+        Box::pin(async move { run(&mut self.connection, &sql).await })
+    }
+
+    fn done(&mut self, sql: String) -> Wait<'_, ()> {
+        Box::pin(async move { run(&mut self.connection, &sql).await.map(|_| ()) })
+    }
+}
+
+impl Session for PostgresSession {
+    fn create<'a>(&'a mut self, tables: &'a [Table]) -> Wait<'a, ()> {
+        let statements: Vec<String> = tables.iter().map(|table| create_table(table, type_of)).collect();
+        self.done(statements.join(";\n"))
+    }
+
+    fn begin(&mut self) -> Wait<'_, ()> {
+        self.done("BEGIN".to_owned())
+    }
+
+    fn commit(&mut self) -> Wait<'_, ()> {
+        self.done("COMMIT".to_owned())
+    }
+
+    fn rollback(&mut self) -> Wait<'_, ()> {
+        self.done("ROLLBACK".to_owned())
+    }
+
+    fn insert<'a>(&'a mut self, table: &'a str, row: Row<'a>) -> Wait<'a, ()> {
+        self.done(STATEMENTS.insert(table, row))
+    }
+
+    fn update<'a>(&'a mut self, table: &'a str, set: Row<'a>, rows: Row<'a>) -> Wait<'a, u64> {
+        self.run(STATEMENTS.update(table, set, rows))
+    }
+
+    fn delete<'a>(&'a mut self, table: &'a str, rows: Row<'a>) -> Wait<'a, u64> {
+        self.run(STATEMENTS.delete(table, rows))
+    }
+
+    fn lock<'a>(&'a mut self, table: &'a str, rows: Row<'a>) -> Wait<'a, u64> {
+        self.run(format!("SELECT 1 FROM {} WHERE {} FOR UPDATE", quoted(table), STATEMENTS.holding(rows)))
+    }
+
+    fn read<'a>(&'a mut self, table: &'a str, columns: &'a [&'a str]) -> Wait<'a, Vec<Vec<Option<String>>>> {
+        let list: Vec<String> = columns.iter().map(|column| format!("{}::text", quoted(column))).collect();
+        let sql = format!("SELECT {} FROM {table}", list.join(", "));
+        Box::pin(async move {
+            let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut self.connection).await?;
+            let mut read = Vec::with_capacity(rows.len());
+            for row in rows {
+                let cells = (0..columns.len()).map(|index| row.try_get::<Option<String>, _>(index));
+                read.push(cells.collect::<Result<Vec<_>, _>>()?);
+            }
+            Ok(read)
+        })
+    }
+}

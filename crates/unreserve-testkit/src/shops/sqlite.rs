@@ -1,0 +1,201 @@
+//! A test shop in SQLite: a file in a directory of its own.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row as _, SqliteConnection};
+use tempfile::TempDir;
+use unreserve_engine::shop::{Answer, Shop};
+
+use super::table::{Cell, ColumnKind, Row, Statements, Table, create_table, quoted, text_literal};
+use super::{Access, Fault, Opener, Session, TestShop};
+use crate::failure::{Failure, Wait};
+
+const STATEMENTS: Statements = Statements { literal };
+
+/// How long the shop itself waits for the one writer's lock.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A file of its own.
+pub struct SqliteShop {
+    directory: TempDir,
+    opener: Opener,
+}
+
+impl SqliteShop {
+    /// Makes an empty shop.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub fn make(opener: Opener) -> Result<Box<dyn TestShop>, Failure> {
+        let directory = tempfile::Builder::new().prefix("unreserve-shop-").tempdir()?;
+        // A shop is never created by opening it.
+        std::fs::File::create(directory.path().join("shop.db"))?;
+        Ok(Box::new(Self { directory, opener }))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("shop.db")
+    }
+
+    async fn connect_here(&self) -> Result<SqliteConnection, Failure> {
+        let options = SqliteConnectOptions::new()
+            .filename(self.path())
+            .create_if_missing(false)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE)
+            .disable_statement_logging();
+        Ok(options.connect().await?)
+    }
+}
+
+async fn run(connection: &mut SqliteConnection, sql: &str) -> Result<u64, Failure> {
+    let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
+    done.map(|done| done.rows_affected()).map_err(|error| Failure::from(error).during(sql))
+}
+
+impl TestShop for SqliteShop {
+    fn profile_preamble(&self) -> &'static str {
+        // As Django writes them: without a zone, and meant as UTC.
+        "time_zone = \"UTC\"\n"
+    }
+
+    fn own_table(&self, name: &str) -> String {
+        format!("unreserve_{name}")
+    }
+
+    fn connect(&self, access: Access, statement_timeout: Duration) -> Answer<'static, Box<dyn Shop>> {
+        let path = self.path();
+        // There are no roles: whoever may only read has opened the file so.
+        let mode = if access == Access::Owner { "" } else { "?mode=ro" };
+        (self.opener)(format!("sqlite://{}{mode}", path.display()), statement_timeout)
+    }
+
+    fn session(&self) -> Wait<'_, Box<dyn Session>> {
+        Box::pin(async move {
+            let connection = self.connect_here().await?;
+            Ok(Box::new(SqliteSession { connection }) as Box<dyn Session>)
+        })
+    }
+
+    fn waiting_sessions(&self) -> Wait<'_, u64> {
+        Box::pin(async { Err(Failure::new("this database does not say who waits")) })
+    }
+
+    fn provoke<'a>(&'a self, fault: Fault<'a>) -> Wait<'a, ()> {
+        Box::pin(async move {
+            let sql = match fault {
+                Fault::Refuse { table, column, value } => format!(
+                    "CREATE TRIGGER refuse BEFORE UPDATE ON {} WHEN OLD.{} = {}
+                     BEGIN SELECT RAISE(ABORT, 'the shop refuses this row'); END",
+                    quoted(table),
+                    quoted(column),
+                    literal(&value)
+                ),
+                Fault::RefuseCommit { table } => format!(
+                    "CREATE TABLE refused (id INTEGER PRIMARY KEY);
+                     CREATE TABLE refusal (id INTEGER REFERENCES refused (id) DEFERRABLE INITIALLY DEFERRED);
+                     CREATE TRIGGER refuse_commit AFTER UPDATE ON {} BEGIN INSERT INTO refusal VALUES (1); END",
+                    quoted(table)
+                ),
+                Fault::RenameColumn { table, from, to } => {
+                    format!("ALTER TABLE {} RENAME COLUMN {} TO {}", quoted(table), quoted(from), quoted(to))
+                }
+                Fault::LeaseFellSilent => "UPDATE unreserve_lease SET heard_at = heard_at - 3600000".to_owned(),
+                Fault::SetAsideRipened => "UPDATE unreserve_set_aside SET retry_at = retry_at - 86400000".to_owned(),
+                Fault::CutConnections | Fault::FindDeadlocks { .. } | Fault::TurnReadOnly { .. } => {
+                    return Err(Failure::new(format!("a file knows no such fault: {fault:?}")));
+                }
+            };
+            let mut connection = self.connect_here().await?;
+            run(&mut connection, &sql).await.map(|_| ())
+        })
+    }
+}
+
+fn literal(cell: &Cell) -> String {
+    match cell {
+        Cell::Null => "NULL".to_owned(),
+        Cell::Integer(number) => number.to_string(),
+        Cell::Decimal(number) => number.clone(),
+        Cell::Text(text) => text_literal(text),
+        Cell::Boolean(value) => i32::from(*value).to_string(),
+        Cell::FromNow(seconds) => format!("strftime('%Y-%m-%d %H:%M:%f', 'now', '{seconds} seconds')"),
+    }
+}
+
+fn type_of(kind: ColumnKind) -> String {
+    match kind {
+        ColumnKind::Integer => "integer".to_owned(),
+        ColumnKind::BigInteger => "bigint".to_owned(),
+        ColumnKind::Decimal(digits, scale) => format!("decimal({digits},{scale})"),
+        ColumnKind::Varchar(letters) => format!("varchar({letters})"),
+        ColumnKind::Boolean => "bool".to_owned(),
+        ColumnKind::Uuid => "text".to_owned(),
+        ColumnKind::Instant | ColumnKind::DateTime => "datetime".to_owned(),
+    }
+}
+
+struct SqliteSession {
+    connection: SqliteConnection,
+}
+
+impl SqliteSession {
+    fn run(&mut self, sql: String) -> Wait<'_, u64> {
+        Box::pin(async move { run(&mut self.connection, &sql).await })
+    }
+
+    fn done(&mut self, sql: String) -> Wait<'_, ()> {
+        Box::pin(async move { run(&mut self.connection, &sql).await.map(|_| ()) })
+    }
+}
+
+impl Session for SqliteSession {
+    fn create<'a>(&'a mut self, tables: &'a [Table]) -> Wait<'a, ()> {
+        let statements: Vec<String> = tables.iter().map(|table| create_table(table, type_of)).collect();
+        self.done(statements.join(";\n"))
+    }
+
+    fn begin(&mut self) -> Wait<'_, ()> {
+        self.done("BEGIN IMMEDIATE".to_owned())
+    }
+
+    fn commit(&mut self) -> Wait<'_, ()> {
+        self.done("COMMIT".to_owned())
+    }
+
+    fn rollback(&mut self) -> Wait<'_, ()> {
+        self.done("ROLLBACK".to_owned())
+    }
+
+    fn insert<'a>(&'a mut self, table: &'a str, row: Row<'a>) -> Wait<'a, ()> {
+        self.done(STATEMENTS.insert(table, row))
+    }
+
+    fn update<'a>(&'a mut self, table: &'a str, set: Row<'a>, rows: Row<'a>) -> Wait<'a, u64> {
+        self.run(STATEMENTS.update(table, set, rows))
+    }
+
+    fn delete<'a>(&'a mut self, table: &'a str, rows: Row<'a>) -> Wait<'a, u64> {
+        self.run(STATEMENTS.delete(table, rows))
+    }
+
+    fn lock<'a>(&'a mut self, _: &'a str, _: Row<'a>) -> Wait<'a, u64> {
+        Box::pin(async { Err(Failure::new("there are no row locks here")) })
+    }
+
+    fn read<'a>(&'a mut self, table: &'a str, columns: &'a [&'a str]) -> Wait<'a, Vec<Vec<Option<String>>>> {
+        let list: Vec<String> = columns.iter().map(|column| format!("CAST({} AS text)", quoted(column))).collect();
+        let sql = format!("SELECT {} FROM {table}", list.join(", "));
+        Box::pin(async move {
+            let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut self.connection).await?;
+            let mut read = Vec::with_capacity(rows.len());
+            for row in rows {
+                let cells = (0..columns.len()).map(|index| row.try_get::<Option<String>, _>(index));
+                read.push(cells.collect::<Result<Vec<_>, _>>()?);
+            }
+            Ok(read)
+        })
+    }
+}
