@@ -317,3 +317,93 @@ fn explain_reservations(plan: &Plan) -> Statement {
     let order = key_in("o", &[&plan.order.key], "?1");
     w.finish(&format!("SELECT {columns}, {active} IS TRUE\n{line}\nWHERE {order}\nORDER BY {expires_at} LIMIT 200"))
 }
+
+#[cfg(test)]
+mod tests {
+    use unreserve_engine::plan::{ColumnInfo, Kind, Policy, Schema, TableInfo, TableName, resolve};
+    use unreserve_engine::profile::{check, parse};
+
+    use super::*;
+
+    fn table(name: &str, columns: &[(&str, &str, Kind)]) -> TableInfo {
+        let column = |(name, sql_type, kind): &(&str, &str, Kind)| ColumnInfo {
+            name: (*name).to_owned(),
+            sql_type: (*sql_type).to_owned(),
+            kind: *kind,
+            nullable: true,
+            generated: false,
+            labels: None,
+            samples: Vec::new(),
+        };
+        TableInfo {
+            asked: TableName::parse(name),
+            schema: None,
+            name: name.to_owned(),
+            writable: true,
+            columns: columns.iter().map(column).collect(),
+            indexes: Vec::new(),
+            references: Vec::new(),
+        }
+    }
+
+    fn malikli() -> Plan {
+        let id = ("id", "INTEGER", Kind::Integer);
+        let updated_at = ("updated_at", "datetime", Kind::Text);
+        let reserved = ("reserved_quantity", "integer", Kind::Integer);
+        let order_id = ("order_id", "char(32)", Kind::Text);
+        let text = |name: &'static str| (name, "varchar(50)", Kind::Text);
+        let date = |name: &'static str| (name, "datetime", Kind::Text);
+        let number = |name: &'static str| (name, "bigint", Kind::Integer);
+        let tables = vec![
+            table("products_productvariant", &[id, reserved, updated_at]),
+            table("drops_dropproduct", &[id, reserved, updated_at]),
+            table(
+                "orders_order",
+                &[order_id, text("order_number"), text("order_status"), text("payment_status"), updated_at],
+            ),
+            table("orders_payment", &[order_id, text("status")]),
+            table(
+                "orders_inventoryreservation",
+                &[
+                    text("reservation_id"),
+                    order_id,
+                    number("product_variant_id"),
+                    number("drop_product_id"),
+                    number("quantity"),
+                    date("expires_at"),
+                    date("created_at"),
+                    date("cancelled_at"),
+                    ("is_active", "bool", Kind::Boolean),
+                ],
+            ),
+        ];
+        let schema = Schema { tables, others: Vec::new() };
+        let profile = check(parse(include_str!("../../../../profiles/malikli.toml")).unwrap()).unwrap();
+        resolve(&profile, &schema, Policy::default()).unwrap()
+    }
+
+    #[test]
+    fn the_statements_of_the_malikli_shop() {
+        let statements = render(&malikli(), true);
+        let mut text = String::new();
+        for statement in statements.all() {
+            text.push_str(&format!("{}\n-- {:?}\n\n", statement.sql, statement.constants));
+        }
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn every_parameter_that_a_statement_names_has_a_place() {
+        for statement in render(&malikli(), true).all() {
+            let numbers: Vec<usize> = statement
+                .sql
+                .split('?')
+                .skip(1)
+                .filter_map(|rest| rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok())
+                .collect();
+            let last = numbers.iter().copied().max().unwrap_or(0);
+            let named = (1..=last).all(|number| numbers.contains(&number));
+            assert!(named && last >= statement.constants.len(), "{}", statement.sql);
+        }
+    }
+}

@@ -28,7 +28,8 @@ pub async fn dry_sweep(
     let mut facts = Facts { oldest_overdue_micros: outlook.oldest_overdue_micros, ..Facts::default() };
     let mut counters = Counters::default();
     let (mut batches, mut entries) = (Vec::new(), Vec::new());
-    let mut selection = Selection { after: None, only: only.as_ref().map(|order| vec![order.key.clone()]), limit: request.batch_size };
+    let mut selection =
+        Selection { after: None, only: only.as_ref().map(|order| vec![order.key.clone()]), limit: request.batch_size };
     let mut seen = std::collections::BTreeSet::new();
     loop {
         let page = shop.survey(&selection).await?;
@@ -55,7 +56,8 @@ pub async fn dry_sweep(
         }
     }
     if seen.is_empty()
-        && let Some((order, reason)) = only.and_then(|order| why_not(&order).map(|reason| (order, reason))) {
+        && let Some((order, reason)) = only.and_then(|order| why_not(&order).map(|reason| (order, reason)))
+    {
         facts.protect(&order.key, order.number, reason.to_owned());
     }
     facts.set_aside = match shop.info().installed {

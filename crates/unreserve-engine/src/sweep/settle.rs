@@ -130,3 +130,144 @@ fn stock_label(plan: &Plan, stock: &[StockRef]) -> Option<String> {
         .collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::ActiveReservation;
+    use crate::plan::{
+        Column, Due, Kind, OrderPlan, ReleasePlan, ReservationPlan, StockPlan, Table, TimeEncoding, TimePlan,
+    };
+    use crate::profile::ExpiryHome;
+
+    fn plan() -> Plan {
+        let table = |name: &str| Table { schema: None, name: name.to_owned() };
+        let column = |name: &str| Column { name: name.to_owned(), sql_type: "bigint".to_owned(), kind: Kind::Integer };
+        let time = TimePlan {
+            home: ExpiryHome::Reservation,
+            column: column("expires_at"),
+            encoding: TimeEncoding::Instant,
+            declared: true,
+        };
+        Plan {
+            profile: "test".to_owned(),
+            order: OrderPlan {
+                table: table("orders"),
+                key: column("id"),
+                number: None,
+                unpaid: Vec::new(),
+                cancelled: Vec::new(),
+                cancel: Vec::new(),
+            },
+            guards: Vec::new(),
+            reservation: ReservationPlan {
+                table: table("reservations"),
+                key: vec![column("id")],
+                order: column("order_id"),
+                quantity: column("quantity"),
+                scale: 0,
+                active: Vec::new(),
+                release: ReleasePlan::Delete,
+            },
+            stock: vec![StockPlan {
+                table: table("stock"),
+                key: vec![(column("id"), column("stock_id"))],
+                reserved: Some(column("reserved")),
+                on_hand: None,
+                set: Vec::new(),
+            }],
+            due: Due { time, after: Duration::ZERO, created_at: None },
+        }
+    }
+
+    fn row(key: &str, reserved: Option<i64>, on_hand: Option<i64>) -> StockRow {
+        StockRow {
+            stock: StockRef { pool: 0, key: Key::single(key) },
+            reserved: reserved.map(Quantity::new),
+            on_hand: on_hand.map(Quantity::new),
+        }
+    }
+
+    /// One order that holds these quantities of these rows.
+    fn release(order: &str, held: &[(&str, i64)]) -> Release {
+        let due = held.iter().enumerate().map(|(index, (stock, quantity))| ActiveReservation {
+            key: Key::single(format!("{order}-{index}")),
+            quantity: Quantity::new(*quantity),
+            expires_at: None,
+            due: true,
+            overdue_micros: 7,
+            stock: vec![StockRef { pool: 0, key: Key::single(*stock) }],
+        });
+        Release { order: Key::single(order), number: None, due: due.collect(), cancel: true }
+    }
+
+    /// What is written: each row's new counters, the units and the drift of the batch, and the drift of each entry.
+    fn check(releases: &[Release], rows: &[StockRow], stock: &str, units: i64, drift: i64, entries: &str) {
+        let settlement = settle(&plan(), releases, rows).unwrap();
+        let show = |quantity: Option<Quantity>| quantity.map_or("-".to_owned(), |quantity| quantity.to_string());
+        let changes = settlement
+            .stock
+            .iter()
+            .map(|change| format!("{}:{}/{}", change.before.stock.key, show(change.reserved), show(change.on_hand)));
+        assert_eq!(changes.collect::<Vec<_>>().join(" "), stock);
+        assert_eq!((settlement.units.units(), settlement.drift.units()), (units, drift));
+        let lines = settlement.entries.iter().map(|entry| match &entry.reservation {
+            Some(reservation) => format!("{reservation}~{}", entry.drift),
+            None => format!("cancel {}", entry.order),
+        });
+        assert_eq!(lines.collect::<Vec<_>>().join(" "), entries);
+    }
+
+    #[test]
+    fn sums_what_comes_back_and_records_what_a_counter_lacked() {
+        let a = || release("a", &[("1", 2), ("2", 1)]);
+        let b = || release("b", &[("1", 3)]);
+        check(
+            &[a(), b()],
+            &[row("1", Some(9), None), row("2", Some(1), None)],
+            "1:4/- 2:0/-",
+            6,
+            0,
+            "a-0~0 a-1~0 cancel a b-0~0 cancel b",
+        );
+        // The counter lacks 2: it stops at 0, and the reservation that came last is told to have lacked them.
+        check(
+            &[a(), b()],
+            &[row("1", Some(3), None), row("2", Some(1), None)],
+            "1:0/- 2:0/-",
+            6,
+            2,
+            "a-0~0 a-1~0 cancel a b-0~2 cancel b",
+        );
+        // It lacks more than the last one holds: the one before lacks the rest.
+        check(
+            &[a(), b()],
+            &[row("1", Some(1), None), row("2", Some(1), None)],
+            "1:0/- 2:0/-",
+            6,
+            4,
+            "a-0~1 a-1~0 cancel a b-0~3 cancel b",
+        );
+    }
+
+    #[test]
+    fn leaves_null_counters_null_and_negative_ones_where_they_are() {
+        let b = || release("b", &[("1", 3)]);
+        check(&[b()], &[row("1", None, None)], "", 3, 0, "b-0~0 cancel b");
+        check(&[b()], &[row("1", Some(-2), None)], "1:-2/-", 3, 3, "b-0~3 cancel b");
+        check(&[b()], &[row("1", None, Some(5))], "1:-/8", 3, 0, "b-0~0 cancel b");
+    }
+
+    #[test]
+    fn a_stock_row_that_is_gone_is_drift_and_no_error() {
+        check(&[release("b", &[("1", 3)])], &[], "", 3, 3, "b-0~3 cancel b");
+    }
+
+    #[test]
+    fn a_sum_that_does_not_fit_is_an_error() {
+        let huge = release("a", &[("1", i64::MAX), ("1", 1)]);
+        assert_eq!(settle(&plan(), &[huge], &[]), Err(QuantityError));
+    }
+}

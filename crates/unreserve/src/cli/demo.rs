@@ -55,7 +55,7 @@ pub(crate) fn run(args: &DemoArgs, context: &Context) -> Result<Exit, Failure> {
         let (report, entries) = swept(&settings, shop.as_mut()).await?;
         text.push_str(&render(&report));
         let after = levels(&place.database).await?;
-        text.push_str(&format!("\n\n{}\n{}\n", heading("Stock before and after"), stock(&before, &after)));
+        text.push_str(&format!("\n\n{}\n{}\n\n", heading("Stock before and after"), stock(&before, &after)));
         text.push_str(&format!(
             "{}\n{}\n\n",
             heading(&format!("The ledger: the first {} of {} entries", entries.len(), all_entries(&report))),

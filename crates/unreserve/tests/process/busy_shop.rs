@@ -108,11 +108,11 @@ fn a_shop_that_locks_stock_rows_in_the_opposite_order_is_never_the_victim() {
             if began.elapsed() > Duration::from_secs(3) {
                 break;
             }
-            shop.fill(&mut session, &format!("r{round}"), 100);
-            cancelled += shop.sweep(&["--batch-size", "50"])["orders_cancelled"].as_u64().unwrap();
+            shop.fill(&mut session, &format!("r{round}"), 40);
+            cancelled += shop.sweep(&["--batch-size", "20"])["orders_cancelled"].as_u64().unwrap();
         }
     });
-    assert!(cancelled >= 100, "only {cancelled} orders were cancelled: too little to prove anything");
+    assert!(cancelled >= 40, "only {cancelled} orders were cancelled: too little to prove anything");
     let victims = "SELECT deadlocks::text FROM pg_stat_database WHERE datname = current_database()";
     assert_eq!(session.number(victims), 0);
     audit::all_holds(&mut session);
@@ -182,7 +182,7 @@ fn a_dry_run_ends_and_writes_nothing_while_another_session_has_locked_every_row(
     let report = Ended::new(&running.output()).expect(0).json();
     assert_eq!(report["orders_cancelled"], 30);
     assert_eq!(report["reservations_released"], 60);
-    assert_eq!(shop.dump(), before, "a dry run wrote or locked something");
+    shop.expect_unchanged(&before);
     checkout.run("COMMIT");
     assert_eq!(shop.sweep(&[])["orders_cancelled"], 30);
 }

@@ -210,4 +210,13 @@ impl Shop {
         }
         rows
     }
+
+    /// Fails the test where a row has changed, or was locked, since [`Shop::dump`].
+    #[track_caller]
+    pub(crate) fn expect_unchanged(&self, before: &[String]) {
+        let after = self.dump();
+        let changed: Vec<&String> = after.iter().filter(|row| !before.contains(row)).collect();
+        let gone: Vec<&String> = before.iter().filter(|row| !after.contains(row)).collect();
+        assert!(changed.is_empty() && gone.is_empty(), "something was written:\nnow: {changed:#?}\nbefore: {gone:#?}");
+    }
 }

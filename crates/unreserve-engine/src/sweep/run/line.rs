@@ -50,7 +50,17 @@ impl<'a> Line<'a> {
     ) -> Self {
         let progress = Progress { orders_due, ..Progress::default() };
         let pace = Pace::new(request.batch_size);
-        Self { shop, clock, request, observer, pace, progress, busy: Vec::new(), protected: HashSet::new(), facts: Facts::default() }
+        Self {
+            shop,
+            clock,
+            request,
+            observer,
+            pace,
+            progress,
+            busy: Vec::new(),
+            protected: HashSet::new(),
+            facts: Facts::default(),
+        }
     }
 
     /// Works everything off.
