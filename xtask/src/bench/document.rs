@@ -118,8 +118,8 @@ const HOW: &str = "\
 - `cargo xtask bench` builds the release binary, starts a throw-away PostgreSQL server with its default settings (only
   autovacuum is off, since every run begins with a `VACUUM`), loads the shop, creates the index that
   `unreserve profile check` asks for, and runs `unreserve setup`.
-- The contenders take turns, in another order each round; before every run the due orders are made due again, the ledger is
-  emptied, and `VACUUM (ANALYZE)` and `CHECKPOINT` are run. A first round warms up and is not counted. After every run the
+- The contenders take turns, in another order each round; before every run, after a `CHECKPOINT`, the due orders are made due
+  again, the ledger is emptied, and `VACUUM (ANALYZE)` is run. A first round warms up and is not counted. After every run the
   database is looked at: a wrong number of releases, cancelled orders or reserved units fails the benchmark.
 - *Hand-written statement* is one statement in one transaction through `psql`, without a ledger and without a second look at
   the payments: the limit, not a way to run a shop. *Row-by-row loop* locks and changes one stock row, one reservation and one

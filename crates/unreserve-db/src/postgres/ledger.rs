@@ -231,6 +231,8 @@ WITH freed AS (
 INSERT INTO unreserve.sweep_end (sweep_id, ending, duration_us, protected, set_aside, oldest_overdue_us, remaining_due, error)
 SELECT $3::text::uuid, $4::text, $5::bigint, $6::text, $7::bigint, $8::bigint, $9::boolean, $10::text FROM freed";
 
+const CLOSED: &str = "/* unreserve closed */ SELECT 1 FROM unreserve.sweep_end WHERE sweep_id = $1::text::uuid";
+
 /// Closes the books of a sweep. Its counts are sums over batches whose commits did wait for the disk.
 pub(super) async fn close(link: &mut Link, profile: &str, token: &str, end: &SweepEnd) -> Result<(), ShopError> {
     let protected = serde_json::to_string(&end.protected).unwrap_or_else(|_| "{}".to_owned());
@@ -252,7 +254,14 @@ pub(super) async fn close(link: &mut Link, profile: &str, token: &str, end: &Swe
         format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {settings}; SET LOCAL synchronous_commit = off"),
     )
     .await?;
-    let outcome = link.execute("close", CLOSE, parameters).await;
+    let outcome = match link.execute("close", CLOSE, parameters).await {
+        // The answer to an earlier close was lost: it was done all the same.
+        Ok(0) => {
+            let sweep = Parameters::new().with(end.sweep_id.to_string()).finish()?;
+            link.rows("closed", CLOSED, sweep).await.map(|rows| rows.len())
+        }
+        other => other.map(|_| 1),
+    };
     match link.end(outcome).await? {
         0 => Err(ShopError::new(ShopErrorKind::Fenced, "another instance has taken over the sweep of this shop")),
         _ => Ok(()),

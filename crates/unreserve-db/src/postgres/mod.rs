@@ -157,20 +157,31 @@ impl CheckedPgShop {
     }
 
     async fn read_outlook(&mut self, count_limit: u64) -> Result<Outlook, ShopError> {
+        // Orders are counted, reservations are read: eight of them an order are mostly plenty to know that the bound is
+        // passed. Where they are not, everything is read: a bound that stops a sweep must not be missed.
+        let few = count_limit.saturating_mul(8);
+        let (outlook, rows) = self.read_outlook_of(count_limit, few).await?;
+        if rows < few || outlook.due_orders >= count_limit {
+            return Ok(outlook);
+        }
+        self.read_outlook_of(count_limit, u64::MAX).await.map(|(outlook, _)| outlook)
+    }
+
+    /// The outlook from so many reservations at most, and how many it was made of.
+    async fn read_outlook_of(&mut self, count_limit: u64, rows_max: u64) -> Result<(Outlook, u64), ShopError> {
         let statement = &self.statements.outlook;
-        // Orders are counted, reservations are read: eight of them an order are plenty to know that the bound is passed.
-        let rows = i64::try_from(count_limit.saturating_mul(8)).unwrap_or(i64::MAX);
-        let parameters = batch::with_constants(Parameters::new().with(rows), statement).finish()?;
+        let parameters = batch::with_constants(Parameters::new().with(values::signed(rows_max)), statement).finish()?;
         let row = only_row(self.link.rows(statement.name, &statement.sql, parameters).await?, statement.name)?;
         let now = read_now(&row, 0, statement.name)?;
         let oldest = read_instant(&row, 2, statement.name)?;
         let overdue = oldest.map_or(0, |oldest| now.as_microsecond().saturating_sub(oldest.as_microsecond()));
-        Ok(Outlook {
+        let outlook = Outlook {
             now,
             due_orders: read_count(&row, 1, statement.name)?.min(count_limit),
             oldest_overdue_micros: overdue.max(0),
             next_expiry: read_instant(&row, 3, statement.name)?,
-        })
+        };
+        Ok((outlook, read_count(&row, 4, statement.name)?))
     }
 
     async fn read_page(&mut self, selection: &Selection) -> Result<Surveyed, ShopError> {

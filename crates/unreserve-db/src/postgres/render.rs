@@ -74,7 +74,7 @@ enum Lock {
     Stock,
 }
 
-/// `$1` how many rows to count at most.
+/// `$1` how many rows to read at most; the last column tells how many were.
 fn outlook(plan: &Plan, installed: bool) -> Statement {
     let mut w = Writer::new(plan, "outlook", 1);
     let (line, active, due) = (w.line(), w.active(), w.due());
@@ -89,7 +89,8 @@ fn outlook(plan: &Plan, installed: bool) -> Statement {
          WHERE {active} AND {due}\n  AND ({unpaid} OR {cancelled})\n  AND {unguarded}\n  AND {not_set_aside}\n\
          ORDER BY {column} LIMIT $1::bigint\n)\n\
          SELECT {now}, (SELECT count(DISTINCT order_key) FROM due), (SELECT {} FROM due),\n\
-         (SELECT {} FROM (SELECT {expires_at} AS next_at {next_line}\nWHERE {active} AND NOT ({due})\nORDER BY {column} LIMIT 1) AS n)",
+         (SELECT {} FROM (SELECT {expires_at} AS next_at {next_line}\nWHERE {active} AND NOT ({due})\nORDER BY {column} LIMIT 1) AS n),\n\
+         (SELECT count(*) FROM due)",
         micros("min(due_at)"),
         micros("next_at"),
     ))
@@ -251,6 +252,11 @@ fn write_stock(plan: &Plan, stock: &StockPlan) -> Statement {
                 quoted(&column.name),
                 w.written_quantity(&format!("t.{before}"))
             ));
+            if plan.reservation.scale > 0 {
+                // An assignment would round what the column cannot hold; then the row is not written at all.
+                let value = w.written_quantity(&format!("t.{after}"));
+                guards.push(format!("{value}::{} IS NOT DISTINCT FROM {value}", column.sql_type));
+            }
         }
     }
     sets.extend(w.assignments(&stock.set));

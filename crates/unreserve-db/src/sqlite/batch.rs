@@ -86,11 +86,8 @@ pub(super) async fn candidates(
             &line.only
         }
         (None, Some(after)) => {
-            // The place is one of ours; what is no number there would begin the line anew, so it must not pass.
-            let expiry: i64 = after.expiry.parse().map_err(|_| {
-                ShopError::new(ShopErrorKind::Other, "the place in the line is not one that was given out here")
-            })?;
-            parameters = parameters.with(expiry);
+            // The column's affinity makes a number of it where the column holds numbers.
+            parameters = parameters.with(after.expiry.clone());
             for index in 0..plan.reservation.key.len() {
                 parameters = parameters.with(after.reservation.part(index).to_owned());
             }

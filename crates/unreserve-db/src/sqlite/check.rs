@@ -5,13 +5,23 @@ use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
 use super::connect::Link;
 use super::render::Statements;
+use super::values::Parameters;
 
-/// Compiles every statement.
+/// Compiles every statement, against one state of the file.
 ///
 /// # Errors
 /// The first that is refused, by name; a zone by its name, which this database does not know.
 pub(super) async fn check(link: &mut Link, plan: &Plan, statements: &Statements) -> Result<(), ShopError> {
     refuse_named_zones(plan)?;
+    link.begin_read().await?;
+    let outcome = compile(link, statements).await;
+    link.end(outcome).await
+}
+
+async fn compile(link: &mut Link, statements: &Statements) -> Result<(), ShopError> {
+    // Compiling alone trusts the catalogue as it was read last; only a statement that runs sees that it has changed.
+    const FRESH: &str = "/* unreserve check */ SELECT count(*) FROM sqlite_schema";
+    link.rows("check", FRESH, Parameters::new().plain()?).await?;
     for statement in statements.all() {
         if let Err(error) = link.prepare(statement.name, &statement.sql).await {
             let kind = match error.kind {

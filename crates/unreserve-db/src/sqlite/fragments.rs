@@ -155,8 +155,7 @@ impl<'a> Writer<'a> {
     /// Whether the reservation `r` has expired at the cutoff. The first half says less than the second and lets an
     /// index on the bare column serve: whatever zone or separator a text has, its date is at most a day away.
     pub(super) fn due(&self) -> String {
-        let (column, after) = (self.expiry_column(), self.after_ms());
-        let cutoff = format!("({CUTOFF} - {after})");
+        let (column, cutoff) = (self.expiry_column(), self.cutoff());
         let near = match &self.plan.due.time.encoding {
             TimeEncoding::EpochSeconds => format!("{column} <= {cutoff} / 1000"),
             TimeEncoding::EpochMilliseconds => format!("{column} <= {cutoff}"),
@@ -165,6 +164,24 @@ impl<'a> Writer<'a> {
             }
         };
         format!("{near}\n  AND {} <= {CUTOFF}", self.expires_at())
+    }
+
+    /// Whether the reservation `r` will expire after the cutoff; its first half as in [`Self::due`].
+    pub(super) fn not_yet_due(&self) -> String {
+        let (column, cutoff) = (self.expiry_column(), self.cutoff());
+        let near = match &self.plan.due.time.encoding {
+            TimeEncoding::EpochSeconds => format!("{column} >= {cutoff} / 1000"),
+            TimeEncoding::EpochMilliseconds => format!("{column} >= {cutoff}"),
+            TimeEncoding::Instant | TimeEncoding::DateTime(_) | TimeEncoding::Text { .. } => {
+                format!("{column} >= strftime('%Y-%m-%d', {cutoff} / 1000, 'unixepoch', '-1 day')")
+            }
+        };
+        format!("{near}\n  AND {} > {CUTOFF}", self.expires_at())
+    }
+
+    /// The cutoff less what is added to the column.
+    fn cutoff(&self) -> String {
+        format!("({CUTOFF} - {})", self.after_ms())
     }
 
     /// The reservations and their orders, as `r` and `o`. `CROSS` keeps the reservations on the outside: they are what

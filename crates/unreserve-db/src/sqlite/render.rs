@@ -16,7 +16,7 @@ use crate::write::quoted;
 pub(super) struct Line {
     /// `?2` the limit.
     pub(super) start: Statement,
-    /// `?2` the limit, `?3` expiry and `?4…` key of the last place.
+    /// `?2` the limit, `?3` expiry column and `?4…` key of the last place.
     pub(super) after: Statement,
     /// `?2` the limit, `?3` only these orders.
     pub(super) only: Statement,
@@ -104,7 +104,7 @@ fn wanted(w: &mut Writer<'_>, installed: bool) -> String {
 fn outlook(plan: &Plan, installed: bool) -> Statement {
     let mut w = Writer::new(plan, "outlook", 2);
     let (wanted, unguarded) = (wanted(&mut w, installed), w.unguarded());
-    let (line, active, expires_at) = (w.line(), w.active(), w.expires_at());
+    let (line, active, expires_at, not_yet_due) = (w.line(), w.active(), w.expires_at(), w.not_yet_due());
     let key = key_column("o", &plan.order.key);
     // The reservations alone, where their own row says when they expire.
     let next_line = match plan.due.time.home {
@@ -114,7 +114,7 @@ fn outlook(plan: &Plan, installed: bool) -> Statement {
     w.finish(&format!(
         "SELECT (SELECT count(*) FROM (SELECT DISTINCT {key}\n{line}\nWHERE {wanted}\n  AND {unguarded}\nLIMIT ?2)),\n\
          (SELECT min({expires_at})\n{line}\nWHERE {wanted}\n  AND {unguarded}),\n\
-         (SELECT min({expires_at})\n{next_line}\nWHERE {active} AND {expires_at} > ?1)"
+         (SELECT min({expires_at})\n{next_line}\nWHERE {active}\n  AND {not_yet_due})"
     ))
 }
 
@@ -141,7 +141,11 @@ enum From {
     Orders,
 }
 
-/// See [`Line`]. Gives the order's key, the expiry, the reservation's key.
+/// See [`Line`]. Gives the order's key, the expiry column as text, the reservation's key.
+///
+/// The line is in the order of the bare column, so that an index gives a page without reading the whole line while the
+/// file is shut: that is the order of time wherever a column's values have one form, as a shop's own have. Whether a
+/// reservation is due is decided by the instant alone.
 fn candidates(plan: &Plan, installed: bool, name: &'static str, from: From) -> Statement {
     let keys: Vec<&Column> = plan.reservation.key.iter().collect();
     let changing = match from {
@@ -151,7 +155,7 @@ fn candidates(plan: &Plan, installed: bool, name: &'static str, from: From) -> S
     };
     let mut w = Writer::new(plan, name, changing);
     let wanted = wanted(&mut w, installed);
-    let (expires_at, columns) = (w.expires_at(), w.reservation_key_columns());
+    let (column, columns) = (w.expiry_column(), w.reservation_key_columns());
     let behind = match from {
         From::Start => String::new(),
         From::Orders => format!("\n  AND {}", key_in("o", &[&plan.order.key], "?3")),
@@ -159,7 +163,7 @@ fn candidates(plan: &Plan, installed: bool, name: &'static str, from: From) -> S
             let place = list(
                 keys.iter().enumerate().map(|(index, key)| key_value(key, &format!("?{}", index.saturating_add(4)))),
             );
-            format!("\n  AND ({expires_at}, {columns}) > (?3, {place})")
+            format!("\n  AND ({column}, {columns}) > (?3, {place})")
         }
     };
     // A row without a whole key could not be named again.
@@ -167,8 +171,8 @@ fn candidates(plan: &Plan, installed: bool, name: &'static str, from: From) -> S
     let (order_key, reservation_key) = (w.order_key(), w.reservation_key());
     let line = if from == From::Orders { w.orders_line() } else { w.line() };
     w.finish(&format!(
-        "SELECT {order_key}, {expires_at} AS expires_at, {reservation_key}\n{line}\nWHERE {wanted}{}{behind}\n\
-         ORDER BY expires_at, {columns}\nLIMIT ?2",
+        "SELECT {order_key}, CAST({column} AS TEXT), {reservation_key}\n{line}\nWHERE {wanted}{}{behind}\n\
+         ORDER BY {column}, {columns}\nLIMIT ?2",
         whole.concat()
     ))
 }

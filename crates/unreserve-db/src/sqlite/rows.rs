@@ -11,12 +11,9 @@ use super::values::{instant, read, read_flag, read_key, read_whole_key};
 
 /// A row of the line of due reservations.
 pub(super) fn candidate(plan: &Plan, row: &SqliteRow, name: &'static str) -> Result<LockedOrder, ShopError> {
-    let expiry: i64 = read(row, 1, name)?;
+    let expiry: String = read(row, 1, name)?;
     let reservation = read_whole_key(row, 2, plan.reservation.key.len(), name)?;
-    Ok(LockedOrder {
-        key: read_whole_key(row, 0, 1, name)?,
-        position: Position { expiry: expiry.to_string(), reservation },
-    })
+    Ok(LockedOrder { key: read_whole_key(row, 0, 1, name)?, position: Position { expiry, reservation } })
 }
 
 /// A row of `examine_orders`.

@@ -9,11 +9,17 @@ use crate::{audit, wait};
 const OTHER_SCHEMAS: &[(&str, &[&str])] = &[
     (
         "ALTER TABLE orders_payment RENAME TO orders_payments",
-        &["table `orders_payment` named by profile `malikli` does not exist", "there is a table `orders_payments`; did you mean that?"],
+        &[
+            "table `orders_payment` named by profile `malikli` does not exist",
+            "there is a table `orders_payments`; did you mean that?",
+        ],
     ),
     (
         "ALTER TABLE orders_inventoryreservation RENAME expires_at TO expires_on",
-        &["column `orders_inventoryreservation.expires_at` named by profile `malikli` does not exist", "the table has `expires_on`; did you mean that?"],
+        &[
+            "column `orders_inventoryreservation.expires_at` named by profile `malikli` does not exist",
+            "the table has `expires_on`; did you mean that?",
+        ],
     ),
     (
         "ALTER TABLE orders_inventoryreservation DROP CONSTRAINT orders_inventoryreservation_quantity_check;
@@ -94,7 +100,13 @@ fn fill_the_disk_of(shop: &Shop, table: &str) {
 
 #[test]
 fn a_full_disk_ends_with_4_and_keeps_nothing_of_the_batch() {
-    for table in ["unreserve.entry", "orders_inventoryreservation", "products_productvariant", "unreserve.sweep", "unreserve.sweep_end"] {
+    for table in [
+        "unreserve.entry",
+        "orders_inventoryreservation",
+        "products_productvariant",
+        "unreserve.sweep",
+        "unreserve.sweep_end",
+    ] {
         eprintln!("{table}");
         let shop = shop_with_due_orders();
         let mut session = shop.session();
@@ -119,20 +131,26 @@ fn naive_times_of_another_zone_stop_the_sweep_before_its_first_write() {
     // East of Greenwich the rows seem to come from the future; west of it nothing proves the zone.
     let zones: [(&str, &[&str]); 2] = [
         ("Asia/Tokyo", &["was created 32", "s after the database's now, by column `created_at`", "time_zone"]),
-        ("America/Lima", &["column `expires_at` carries no time zone, and nothing shows which one it is in", "time_zone = \"UTC\""]),
+        (
+            "America/Lima",
+            &["column `expires_at` carries no time zone, and nothing shows which one it is in", "time_zone = \"UTC\""],
+        ),
     ];
     for (zone, says) in zones {
         let shop = shop_with_due_orders();
         let mut session = shop.session();
         // A checkout of this moment, which is far from its expiry.
-        session.run("UPDATE orders_inventoryreservation SET created_at = now(), expires_at = now() + interval '15 minutes'
-                     WHERE order_id = (SELECT order_id FROM orders_order WHERE order_number = 'a-5')");
+        session.run(
+            "UPDATE orders_inventoryreservation SET created_at = now(), expires_at = now() + interval '15 minutes'
+                     WHERE order_id = (SELECT order_id FROM orders_order WHERE order_number = 'a-5')",
+        );
         for column in ["created_at", "expires_at"] {
             session.run(&format!(
                 "ALTER TABLE orders_inventoryreservation ALTER {column} DROP DEFAULT, ALTER {column} TYPE timestamp USING {column} AT TIME ZONE '{zone}'"
             ));
         }
-        let all = [&["the shop's clock and the database's clock do not fit together; nothing was written"], says].concat();
+        let all =
+            [&["the shop's clock and the database's clock do not fit together; nothing was written"], says].concat();
         check(&shop, &mut shop.command(&["sweep"]), 3, &all);
         check(&shop, &mut shop.command(&["sweep", "--dry-run"]), 3, &all);
     }
@@ -142,7 +160,9 @@ fn naive_times_of_another_zone_stop_the_sweep_before_its_first_write() {
 fn an_order_that_the_database_refuses_is_set_aside_and_blocks_nobody() {
     let shop = shop_with_due_orders();
     let mut session = shop.session();
-    session.run("ALTER TABLE orders_order ADD CONSTRAINT never CHECK (order_number <> 'a-3' OR payment_status <> 'cancelled')");
+    session.run(
+        "ALTER TABLE orders_order ADD CONSTRAINT never CHECK (order_number <> 'a-3' OR payment_status <> 'cancelled')",
+    );
     let ended = shop.run(&["sweep", "--format", "json"]).expect(1);
     assert_eq!(ended.json()["orders_cancelled"], 4);
     assert_eq!(ended.json()["orders_set_aside"], 1);

@@ -36,16 +36,33 @@ fn an_address_that_cannot_be_used_is_told_without_its_password() {
     let port = shop.url().rsplit_once(':').unwrap().1.split_once('/').unwrap().0.to_owned();
     let other_database = format!("postgres://postgres:hunter2@127.0.0.1:{port}/no_such_shop");
     let rows: [(&str, i32, &[&str]); 7] = [
-        ("oracle://shop:hunter2@host/db", 2, &["begins with `oracle:`, which is no database that is known here", "hint: write it as `postgres://"]),
+        (
+            "oracle://shop:hunter2@host/db",
+            2,
+            &["begins with `oracle:`, which is no database that is known here", "hint: write it as `postgres://"],
+        ),
         ("shop:hunter2@host/db", 2, &["hint: write it as `postgres://"]),
-        ("postgres://shop:hunter2@127.0.0.1:1/db", 4, &["cannot use the database postgres://shop:***@127.0.0.1:1/db", "refused", "is the server running"]),
-        ("postgres://shop:hunter2@127.0.0.1:99999/db", 2, &["the database address is not valid", "hint: check the database address"]),
+        (
+            "postgres://shop:hunter2@127.0.0.1:1/db",
+            4,
+            &["cannot use the database postgres://shop:***@127.0.0.1:1/db", "refused", "is the server running"],
+        ),
+        (
+            "postgres://shop:hunter2@127.0.0.1:99999/db",
+            2,
+            &["the database address is not valid", "hint: check the database address"],
+        ),
         ("postgres://shop:hunter2@[::1/db", 2, &["the database address is not valid"]),
         ("postgres://shop:hunter2@127.0.0.1:1/db?sslmode=perhaps", 2, &["the database address is not valid"]),
-        (&other_database, 2, &["database \"no_such_shop\" does not exist", "hint: check the database's name in the address"]),
+        (
+            &other_database,
+            2,
+            &["database \"no_such_shop\" does not exist", "hint: check the database's name in the address"],
+        ),
     ];
     for (url, code, says) in rows {
-        for command in [&["sweep"] as &[&str], &["sweep", "--dry-run"], &["setup"], &["history"], &["profile", "check"]] {
+        for command in [&["sweep"] as &[&str], &["sweep", "--dry-run"], &["setup"], &["history"], &["profile", "check"]]
+        {
             eprintln!("{url} {command:?}");
             check(&shop, &mut shop.command_in("state", url, command), code, says);
         }
@@ -71,8 +88,18 @@ fn what_is_missing_from_the_command_line_is_told() {
     };
     check(&shop, &mut no_url(&["sweep", "--profile", "malikli"]), 2, &["no database is set", "hint: set DATABASE_URL"]);
     check(&shop, &mut shop.bare(&shop.url(), &["sweep"]), 2, &["no profile is set", "hint: set `profile`"]);
-    check(&shop, &mut shop.bare(&shop.url(), &["sweep", "--profile", "malikly"]), 2, &["did you mean the shipped profile `malikli`?"]);
-    check(&shop, &mut shop.command(&["sweep", "--batch-size", "0"]), 2, &["--batch-size: 0 is too small, at least 1 is needed"]);
+    check(
+        &shop,
+        &mut shop.bare(&shop.url(), &["sweep", "--profile", "malikly"]),
+        2,
+        &["did you mean the shipped profile `malikli`?"],
+    );
+    check(
+        &shop,
+        &mut shop.command(&["sweep", "--batch-size", "0"]),
+        2,
+        &["--batch-size: 0 is too small, at least 1 is needed"],
+    );
     check(&shop, &mut shop.command(&["sweep", "--order", "nobody"]), 2, &["there is no order `nobody`"]);
     check(&shop, &mut shop.command(&["explain", "nobody"]), 2, &["there is no order `nobody`"]);
     check(&shop, &mut shop.command(&["history", "show", "0000"]), 2, &["the ledger has no sweep `0000`"]);
@@ -96,11 +123,31 @@ fn a_slip_in_a_profile_is_shown_at_its_line_with_what_was_meant() {
     check_profile(&shop, "unpaid = ", "unpayd = ", &["shop.toml:", "unpayd", "unpaid"]);
     check_profile(&shop, "[reservation]", "[reservations]", &["shop.toml:", "reservations"]);
     let text_on_number = "active = { is_active = true, quantity = \"yes\" }";
-    check_profile(&shop, "active = { is_active = true }", text_on_number, &["shop.toml:", "`orders_inventoryreservation.quantity` has type `integer`", "cannot hold"]);
-    check_profile(&shop, "status = [\"succeeded\"]", "status = [1]", &["shop.toml:", "`orders_payment.status` has type `character varying(50)`", "cannot hold"]);
-    check_profile(&shop, "key = \"order_id\"", "key = \"order_idd\"", &["shop.toml:", "column `orders_order.order_idd`", "does not exist", "the table has `order_id`; did you mean that?"]);
+    check_profile(
+        &shop,
+        "active = { is_active = true }",
+        text_on_number,
+        &["shop.toml:", "`orders_inventoryreservation.quantity` has type `integer`", "cannot hold"],
+    );
+    check_profile(
+        &shop,
+        "status = [\"succeeded\"]",
+        "status = [1]",
+        &["shop.toml:", "`orders_payment.status` has type `character varying(50)`", "cannot hold"],
+    );
+    check_profile(
+        &shop,
+        "key = \"order_id\"",
+        "key = \"order_idd\"",
+        &[
+            "shop.toml:",
+            "column `orders_order.order_idd`",
+            "does not exist",
+            "the table has `order_id`; did you mean that?",
+        ],
+    );
     check_profile(&shop, "updated_at = \"$now\" }", "updated_at = \"$nou\" }", &["shop.toml:", "$nou"]);
-    check_profile(&shop, "name = \"malikli\"", "name = \"malikli", &["shop.toml:1"]);
+    check_profile(&shop, "name = \"malikli\"", "name = \"malikli", &["shop.toml:6"]);
 }
 
 #[test]
@@ -115,7 +162,11 @@ fn a_slip_in_a_settings_file_is_shown_at_its_line() {
     check_settings("profile = \"malikli\"\nmax_order = 3\n", 0o600, &["unreserve.toml:2", "max_order", "max_orders"]);
     check_settings("batch_size = 0\n", 0o600, &["unreserve.toml:1: batch_size: 0 is too small, at least 1 is needed"]);
     let with_password = "database_url = \"postgres://shop:hunter2@host/db\"\n";
-    check_settings(with_password, 0o644, &["`unreserve.toml` holds a password and can be read by everyone", "hint: run `chmod 600 unreserve.toml`"]);
+    check_settings(
+        with_password,
+        0o644,
+        &["`unreserve.toml` holds a password and can be read by everyone", "hint: run `chmod 600 unreserve.toml`"],
+    );
 }
 
 #[test]
@@ -137,7 +188,8 @@ fn more_than_the_bound_stops_before_the_first_write_and_says_how_to_allow_it() {
 fn a_sweep_before_setup_says_so_and_a_dry_run_needs_none() {
     let shop = Shop::without_setup();
     shop.fill(&mut shop.session(), "a", 5);
-    let says = ["the ledger's tables are not ready in this database: they do not exist", "hint: run `unreserve setup` once"];
+    let says =
+        ["the ledger's tables are not ready in this database: they do not exist", "hint: run `unreserve setup` once"];
     check(&shop, &mut shop.command(&["sweep"]), 2, &says);
     check(&shop, &mut shop.command(&["history"]), 2, &says);
     let before = shop.dump();

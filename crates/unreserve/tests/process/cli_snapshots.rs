@@ -12,7 +12,7 @@ const FILTERS: &[(&str, &str)] = &[
     (r"PostgreSQL \d[\d.]*( \([^)]*\))?", "[PRODUCT]"),
     (r"process \d+ on \S+", "[HOLDER]"),
     (r"\b(\d+h\d+m)\d\ds\b", "${1}##s"),
-    (r"\d\.\d\d s\b", "#.## s"),
+    (r"\b\d+\.\d\d s\b", "#.## s"),
 ];
 
 fn malikli() -> Shop {
@@ -93,7 +93,9 @@ fn explain_tells_each_verdict() {
 #[test]
 fn an_order_that_is_set_aside_is_shown_everywhere() {
     let shop = malikli();
-    shop.session().run("ALTER TABLE orders_order ADD CONSTRAINT never CHECK (order_number <> 'M-5' OR payment_status <> 'cancelled')");
+    shop.session().run(
+        "ALTER TABLE orders_order ADD CONSTRAINT never CHECK (order_number <> 'M-5' OR payment_status <> 'cancelled')",
+    );
     check("sweep_set_aside", &said(&shop, &["sweep"], 1));
     check("explain_set_aside", &said(&shop, &["explain", "M-5"], 0));
     check("history_set_aside", &said(&shop, &["history"], 0));

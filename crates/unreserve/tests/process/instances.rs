@@ -50,7 +50,7 @@ fn one_of_eight_with_the_same_state_directory_works_and_each_reservation_is_rele
 
 /// Starts a slow sweep over a large backlog, and returns once it has committed something.
 fn started(shop: &Shop, session: &mut Session) -> Running {
-    shop.fill(session, "a", 1_500);
+    shop.fill(session, "a", 400);
     let running = shop.start("first", &SLOWLY);
     wait::until("a batch is committed", Duration::from_secs(20), || {
         session.number("SELECT count(*)::text FROM unreserve.batch") > 0

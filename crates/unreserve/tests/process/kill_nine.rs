@@ -8,7 +8,8 @@ use crate::chance::Chance;
 use crate::shop::Shop;
 
 const KILLS: u32 = 50;
-/// The longest a sweep lives, in microseconds: some are killed before they have connected, most in the middle.
+/// The longest the first sweep lives, in microseconds. It is adapted to the machine, so that some sweeps are killed before
+/// they have connected, and most in the middle.
 const LIFE_MICROS: u64 = 150_000;
 
 #[test]
@@ -17,19 +18,20 @@ fn fifty_sweeps_killed_at_random_moments_leave_every_invariant_and_nothing_due_i
     let shop = Shop::new();
     let mut session = shop.session();
     shop.fill(&mut session, "a", 3_000);
-    let (mut in_the_middle, mut more) = (0, 0);
+    let (mut in_the_middle, mut more, mut life) = (0, 0, LIFE_MICROS);
     for kill in 0..KILLS {
         let seen = LedgerSeen::now(&mut session);
         let batches = session.number("SELECT count(*)::text FROM unreserve.batch");
         let mut running = shop.start("state", &["sweep", "--batch-size", "4", "--max-orders", "1000000"]);
         // The moment is the test's input: nothing is waited for here.
-        std::thread::sleep(Duration::from_micros(chance.below(LIFE_MICROS)));
+        std::thread::sleep(Duration::from_micros(chance.below(life)));
         let ended = running.has_ended();
         running.kill();
         seen.still_stands(&mut session);
         audit::all_holds(&mut session);
         let committed = session.number("SELECT count(*)::text FROM unreserve.batch") > batches;
         in_the_middle += u32::from(committed && !ended);
+        life = if committed { life - life / 16 } else { life + life / 6 }.clamp(20_000, 5_000_000);
         if audit::due(&mut session) < 500 {
             more += 1;
             shop.fill(&mut session, &format!("more{kill}"), 1_000);
