@@ -10,7 +10,7 @@ use unreserve_engine::model::{
     BatchId, ExaminedOrder, Key, LockedOrder, Position, StockChange, StockRef, StockRow, SweepId,
 };
 use unreserve_engine::plan::Plan;
-use unreserve_engine::shop::{Answer, Batch, BatchStart, Committed, Selection, ShopError, ShopErrorKind};
+use unreserve_engine::shop::{Answer, Batch, BatchStart, Committed, Selection, ShopError, ShopErrorKind, UNREADABLE};
 
 use super::connect::{Link, local_settings};
 use super::fragments::{Constant, Statement};
@@ -109,12 +109,21 @@ pub(super) fn read_candidate(
     Ok(LockedOrder { key, position: Position { expiry: read(row, 1, name)?, reservation } })
 }
 
+/// What to do with an order or a stock row that cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// Fail: the batch is halved until the order is found.
+    Fail,
+    /// Leave it out: a dry run shows the others.
+    Skip,
+}
+
 /// Re-reads orders: status and guards in one statement, reservations in another.
 pub(super) async fn examine(
     link: &mut Link,
-    plan: &Plan,
-    statements: &Statements,
+    (plan, statements): (&Plan, &Statements),
     orders: &[Key],
+    unreadable: Unreadable,
 ) -> Result<Vec<ExaminedOrder>, ShopError> {
     let keys = || Parameters::new().with_keys(orders.iter(), 1);
     let statement = &statements.examine_orders;
@@ -127,9 +136,20 @@ pub(super) async fn examine(
     }
     let statement = &statements.examine_reservations;
     for row in link.rows(statement.name, &statement.sql, with_constants(keys(), statement).finish()?).await? {
-        let (order, reservation) = rows::reservation(plan, &row, statement.name)?;
-        if let Some(order) = place_of.get(&order).and_then(|place| examined.get_mut(*place)) {
-            order.reservations.push(reservation);
+        let order = read_whole_key(&row, 0, 1, statement.name)?;
+        match rows::reservation(plan, &row, statement.name) {
+            Ok(reservation) => {
+                if let Some(order) = place_of.get(&order).and_then(|place| examined.get_mut(*place)) {
+                    order.reservations.push(reservation);
+                }
+            }
+            Err(error) if unreadable == Unreadable::Skip && error.kind == ShopErrorKind::Constraint => {
+                tracing::warn!(%error, "a sweep would set this order aside");
+                if let Some(order) = place_of.get(&order).and_then(|place| examined.get_mut(*place)) {
+                    order.guards.insert(0, UNREADABLE.to_owned());
+                }
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(examined)
@@ -138,9 +158,9 @@ pub(super) async fn examine(
 /// Reads counters, a statement a stock table.
 pub(super) async fn read_counters(
     link: &mut Link,
-    plan: &Plan,
-    statements: &[Statement],
+    (plan, statements): (&Plan, &[Statement]),
     stock: &[StockRef],
+    unreadable: Unreadable,
 ) -> Result<Vec<StockRow>, ShopError> {
     let mut found = Vec::with_capacity(stock.len());
     for (pool, (stock_plan, statement)) in plan.stock.iter().zip(statements).enumerate() {
@@ -151,7 +171,13 @@ pub(super) async fn read_counters(
         let keys = wanted.iter().map(|row| &row.key);
         let parameters = Parameters::new().with_keys(keys, stock_plan.key.len());
         for row in link.rows(statement.name, &statement.sql, with_constants(parameters, statement).finish()?).await? {
-            found.push(rows::stock(&wanted, &row, statement.name)?);
+            match rows::stock(&wanted, &row, statement.name) {
+                Ok(row) => found.push(row),
+                Err(error) if unreadable == Unreadable::Skip && error.kind == ShopErrorKind::Constraint => {
+                    tracing::warn!(%error, "a stock row is left out of the dry run; a sweep would set its orders aside");
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok(found)
@@ -177,7 +203,7 @@ impl PgBatch<'_> {
     /// One lock's wait is bounded by lock_timeout, all of them together by this statement's own timeout.
     async fn lock_stock_rows(&mut self, stock: &[StockRef]) -> Result<Vec<StockRow>, ShopError> {
         self.link.simple("lock_stock_limit", format!("SET LOCAL statement_timeout = {}", self.lock_wait_ms)).await?;
-        let rows = read_counters(self.link, self.plan, &self.statements.lock_stock, stock).await?;
+        let rows = read_counters(self.link, (self.plan, &self.statements.lock_stock), stock, Unreadable::Fail).await?;
         let limit = self.link.statement_timeout_ms();
         self.link.simple("lock_stock_limit", format!("SET LOCAL statement_timeout = {limit}")).await?;
         Ok(rows)
@@ -254,7 +280,7 @@ impl Batch for PgBatch<'_> {
     }
 
     fn examine<'a>(&'a mut self, orders: &'a [Key]) -> Answer<'a, Vec<ExaminedOrder>> {
-        Box::pin(examine(self.link, self.plan, self.statements, orders))
+        Box::pin(examine(self.link, (self.plan, self.statements), orders, Unreadable::Fail))
     }
 
     fn lock_stock<'a>(&'a mut self, stock: &'a [StockRef]) -> Answer<'a, Vec<StockRow>> {

@@ -8,8 +8,8 @@ use super::batch::with_constants;
 use super::connect::Link;
 use super::fragments::Statement;
 use super::render::Statements;
-use super::values::{Parameters, read, read_now, read_whole_key};
-use super::{ledger, rows};
+use super::ledger;
+use super::values::{Parameters, read, read_instant, read_now, read_quantity, read_whole_key};
 
 /// Looks an order up by its number, then by its key.
 pub(super) async fn explain(
@@ -88,18 +88,19 @@ async fn read_rest(
     let statement = &statements.explain_reservations;
     let keys = [found.key.clone()];
     let parameters = with_constants(Parameters::new().with_keys(keys.iter(), 1), statement).finish()?;
-    let active_index = plan.reservation.key.len().saturating_add(5);
-    let active_index = plan.stock.iter().fold(active_index, |index, stock| index.saturating_add(stock.key.len()));
+    let columns = plan.reservation.key.len();
+    let quantity_index = columns.saturating_add(1);
+    let at = |offset: usize| quantity_index.saturating_add(offset);
+    let active_index = plan.stock.iter().fold(at(4), |index, stock| index.saturating_add(stock.key.len()));
     for row in link.rows(statement.name, &statement.sql, parameters).await? {
-        let (_, seen) = rows::reservation(plan, &row, statement.name)?;
-        let overdue_micros = read(&row, plan.reservation.key.len().saturating_add(4), statement.name)?;
         found.reservations.push(ReservationSeen {
-            key: seen.key,
-            quantity: seen.quantity,
+            key: read_whole_key(&row, 1, columns, statement.name)?,
+            // What is no quantity keeps a sweep from releasing it, but must not keep anybody from seeing the rest.
+            quantity: read_quantity(&row, at(0), statement.name)?.unwrap_or_default(),
             active: read(&row, active_index, statement.name)?,
-            expires_at: seen.expires_at,
-            expired: seen.due,
-            overdue_micros,
+            expires_at: read_instant(&row, at(1), statement.name)?,
+            expired: read(&row, at(2), statement.name)?,
+            overdue_micros: read(&row, at(3), statement.name)?,
         });
     }
     if installed {

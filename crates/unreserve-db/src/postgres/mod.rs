@@ -6,6 +6,8 @@ mod connect;
 mod errors;
 mod explain;
 mod fragments;
+#[cfg(test)]
+mod golden;
 mod grants;
 mod introspect;
 mod ledger;
@@ -15,6 +17,7 @@ mod values;
 
 use std::time::Duration;
 
+use batch::Unreadable;
 use connect::Link;
 pub(crate) use grants::{grants, index_statement};
 use render::Statements;
@@ -206,14 +209,16 @@ impl CheckedPgShop {
                 keys.push(row.key);
             }
         }
-        let orders = batch::examine(&mut self.link, &self.plan, &self.statements, &keys).await?;
+        let orders = batch::examine(&mut self.link, (&self.plan, &self.statements), &keys, Unreadable::Skip).await?;
         let held: std::collections::BTreeSet<StockRef> = orders
             .iter()
             .flat_map(|order| &order.reservations)
             .flat_map(|reservation| reservation.stock.clone())
             .collect();
         let held: Vec<StockRef> = held.into_iter().collect();
-        let stock = batch::read_counters(&mut self.link, &self.plan, &self.statements.read_stock, &held).await?;
+        let stock =
+            batch::read_counters(&mut self.link, (&self.plan, &self.statements.read_stock), &held, Unreadable::Skip)
+                .await?;
         Ok(Surveyed { orders, stock, last, now })
     }
 }

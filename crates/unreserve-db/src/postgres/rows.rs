@@ -1,7 +1,7 @@
 //! Reads the rows of the shop's own tables into the engine's words.
 
 use sqlx::postgres::PgRow;
-use unreserve_engine::model::{ActiveReservation, ExaminedOrder, Key, Quantity, StockRef, StockRow};
+use unreserve_engine::model::{ActiveReservation, ExaminedOrder, Quantity, StockRef, StockRow};
 use unreserve_engine::plan::Plan;
 use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
@@ -25,8 +25,8 @@ pub(super) fn order(plan: &Plan, row: &PgRow, name: &'static str) -> Result<Exam
     })
 }
 
-/// A row of `examine_reservations`, with the order it belongs to.
-pub(super) fn reservation(plan: &Plan, row: &PgRow, name: &'static str) -> Result<(Key, ActiveReservation), ShopError> {
+/// A row of `examine_reservations`, behind the order it belongs to.
+pub(super) fn reservation(plan: &Plan, row: &PgRow, name: &'static str) -> Result<ActiveReservation, ShopError> {
     let columns = plan.reservation.key.len();
     let after = columns.saturating_add(1);
     let key = read_whole_key(row, 1, columns, name)?;
@@ -48,15 +48,14 @@ pub(super) fn reservation(plan: &Plan, row: &PgRow, name: &'static str) -> Resul
         }
         index = index.saturating_add(width);
     }
-    let reservation = ActiveReservation {
+    Ok(ActiveReservation {
         key,
         quantity,
         expires_at: read_instant(row, after.saturating_add(1), name)?,
         due,
         overdue_micros: if due { overdue.max(0) } else { 0 },
         stock,
-    };
-    Ok((read_whole_key(row, 0, 1, name)?, reservation))
+    })
 }
 
 /// A row of `lock_stock`, whose first column says which of the wanted rows it is.

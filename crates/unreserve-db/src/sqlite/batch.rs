@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use unreserve_engine::ledger::{BatchRecord, Entry};
 use unreserve_engine::model::{BatchId, ExaminedOrder, Key, LockedOrder, StockChange, StockRef, StockRow, SweepId};
 use unreserve_engine::plan::Plan;
-use unreserve_engine::shop::{Answer, Batch, BatchStart, Committed, Selection, ShopError, ShopErrorKind};
+use unreserve_engine::shop::{Answer, Batch, BatchStart, Committed, Selection, ShopError, ShopErrorKind, UNREADABLE};
 
 use super::connect::Link;
 use super::fragments::Statement;
@@ -104,7 +104,7 @@ pub(super) async fn candidates(
 pub(super) enum Unreadable {
     /// Fail: the batch is halved until the order is found.
     Fail,
-    /// Leave the order out: a dry run shows the others.
+    /// Say so and go on: a dry run shows the others.
     Skip,
 }
 
@@ -142,8 +142,10 @@ pub(super) async fn examine(
                 }
             }
             Err(error) if unreadable == Unreadable::Skip && error.kind == ShopErrorKind::Constraint => {
-                tracing::warn!(%error, "an order is left out of the dry run; a sweep would set it aside");
-                examined.remove(&order);
+                tracing::warn!(%error, "a sweep would set this order aside");
+                if let Some(order) = examined.get_mut(&order) {
+                    order.guards.insert(0, UNREADABLE.to_owned());
+                }
             }
             Err(error) => return Err(error),
         }

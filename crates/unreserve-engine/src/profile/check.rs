@@ -97,7 +97,7 @@ fn check_name(name: &Text, problems: &mut Vec<Problem>) {
 }
 
 fn check_guards(guards: &[GuardSection], problems: &mut Vec<Problem>) {
-    const TAKEN: [&str; 5] = ["status", "locked", "busy", "not_due", "set_aside"];
+    const TAKEN: [&str; 6] = ["status", "locked", "busy", "not_due", "set_aside", "unreadable"];
     for (index, guard) in guards.iter().enumerate() {
         let name = guard.name.get_ref();
         if name.is_empty() || TAKEN.contains(&name.as_str()) {

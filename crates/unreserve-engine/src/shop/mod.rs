@@ -8,5 +8,5 @@ pub use error::{ShopError, ShopErrorKind};
 pub use explanation::{ConditionValueSeen, Explanation, GuardSeen, ReservationSeen};
 pub use port::{
     Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Committed, InstallState, Ledger, Outlook, Selection,
-    Shop, ShopInfo, Surveyed,
+    Shop, ShopInfo, Surveyed, UNREADABLE,
 };

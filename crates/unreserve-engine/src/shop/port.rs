@@ -16,6 +16,9 @@ use crate::model::{
 };
 use crate::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 
+/// The reason a dry run gives for an order with values that are no quantities; a sweep sets such an order aside.
+pub const UNREADABLE: &str = "unreadable";
+
 /// What a database answers, some time later. Every answer has a deadline inside: none waits for ever.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ShopError>> + Send + 'a>>;
 

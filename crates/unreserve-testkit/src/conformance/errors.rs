@@ -95,9 +95,7 @@ pub async fn a_column_that_is_gone_is_a_changed_schema(make: MakeShop) -> Result
     Ok(())
 }
 
-async fn lock_error(
-    batch: &mut dyn unreserve_engine::shop::Batch,
-) -> Result<usize, unreserve_engine::shop::ShopError> {
+async fn lock_error(batch: &mut dyn unreserve_engine::shop::Batch) -> Result<usize, unreserve_engine::shop::ShopError> {
     batch.lock_due(&super::steps::all(10)).await.map(|rows| rows.len())
 }
 
@@ -157,7 +155,8 @@ pub async fn a_deadlock_is_to_be_tried_again(make: MakeShop) -> Result<(), Failu
         let orders = lock(batch.as_mut()).await?;
         let examined = batch.examine(&orders).await?;
         let releases = super::steps::releases(&plan, examined);
-        let stock: Vec<_> = releases.iter().flat_map(|release| &release.due).flat_map(|due| due.stock.clone()).collect();
+        let stock: Vec<_> =
+            releases.iter().flat_map(|release| &release.due).flat_map(|due| due.stock.clone()).collect();
         let row = unreserve_engine::model::StockRow {
             stock: present(stock.first(), "stock row")?.clone(),
             reserved: Some(Quantity::new(2)),
@@ -172,10 +171,8 @@ pub async fn a_deadlock_is_to_be_tried_again(make: MakeShop) -> Result<(), Failu
     let (paid, order) = ([("payment_status", Cell::text("paid"))], [("order_number", Cell::text("M-1"))]);
     let theirs = session.update(ORDERS, &paid, &order);
     let ours = async {
-        wait_until("the shop waits for the order", || {
-            Box::pin(async { Ok(database.waiting_sessions().await? > 0) })
-        })
-        .await?;
+        wait_until("the shop waits for the order", || Box::pin(async { Ok(database.waiting_sessions().await? > 0) }))
+            .await?;
         let outcome = batch.release(&settlement.stock, &settlement.reservations).await;
         batch.rollback().await?;
         fails_as(outcome, ShopErrorKind::Retry, "writing into a deadlock")

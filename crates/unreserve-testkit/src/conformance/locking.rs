@@ -270,10 +270,8 @@ pub async fn gives_way_in_a_deadlock_with_the_shop(make: MakeShop) -> Result<(),
     let theirs = session.update(ORDERS, &paid, &order);
     let stock = [variant(&plan, "1")?];
     let ours = async {
-        wait_until("the shop waits for the order", || {
-            Box::pin(async { Ok(database.waiting_sessions().await? > 0) })
-        })
-        .await?;
+        wait_until("the shop waits for the order", || Box::pin(async { Ok(database.waiting_sessions().await? > 0) }))
+            .await?;
         let outcome = batch.lock_stock(&stock).await;
         batch.rollback().await?;
         fails_as(outcome, ShopErrorKind::LockTimeout, "locking what the shop holds")

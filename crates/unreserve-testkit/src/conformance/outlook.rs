@@ -23,7 +23,9 @@ pub async fn nothing_lies_ahead_in_an_empty_shop(make: MakeShop) -> Result<(), F
 /// It does not hold.
 pub async fn counts_only_orders_that_can_be_released(make: MakeShop) -> Result<(), Failure> {
     let mut world = World::new(make, Rules::default()).await?;
-    world.add_due_orders(&[("M-1", 10), ("M-2", 20), ("paid", 30), ("guarded", 40), ("aside", 50), ("leak", 15)]).await?;
+    world
+        .add_due_orders(&[("M-1", 10), ("M-2", 20), ("paid", 30), ("guarded", 40), ("aside", 50), ("leak", 15)])
+        .await?;
     world.add_reservation("M-2", NewReservation::variant(1, 1, -600)).await?;
     world.change_order("paid", &[("payment_status", Cell::text("paid"))]).await?;
     world.change_order("leak", &[("payment_status", Cell::text("cancelled"))]).await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use unreserve_engine::model::Key;
-use unreserve_engine::shop::{CheckedShop, InstallState};
+use unreserve_engine::shop::{CheckedShop, InstallState, UNREADABLE};
 
 use super::steps::{acquire, all, examine};
 use crate::failure::{Failure, equal, holds, present};
@@ -112,6 +112,27 @@ pub async fn turns_page_after_page(make: MakeShop) -> Result<(), Failure> {
     // M-1 comes twice: it has two reservations.
     let distinct: BTreeSet<Key> = seen.iter().cloned().collect();
     equal(&(seen.len(), distinct.len()), &(4, 3), "orders of all pages, and how many differ")
+}
+
+/// What one order's row holds is that order's trouble alone, and it can still be explained.
+///
+/// # Errors
+/// It does not hold.
+pub async fn an_order_that_cannot_be_read_hides_no_other(make: MakeShop) -> Result<(), Failure> {
+    let mut world = World::new(make, Rules { checks: false, ..Rules::default() }).await?;
+    world.add_due_orders(&[("M-1", 30), ("M-2", 20)]).await?;
+    world.add_order("odd", "pending").await?;
+    world.add_reservation("odd", NewReservation::variant(1, -4, -1_500)).await?;
+    let mut shop = world.open().await?;
+    let page = shop.survey(&all(100)).await?;
+    let guards = |number: &str| {
+        let order = page.orders.iter().find(|order| order.number.as_deref() == Some(number));
+        present(order.map(|order| order.guards.clone()), number)
+    };
+    equal(&guards("odd")?, &vec![UNREADABLE.to_owned()], "what keeps the odd order from its release")?;
+    equal(&(guards("M-1")?, guards("M-2")?), &(Vec::new(), Vec::new()), "what keeps the others from theirs")?;
+    let explained = present(shop.explain("odd").await?, "explanation")?;
+    equal(&explained.reservations.len(), &1, "reservations explained")
 }
 
 /// P8: it ends while another session has every row of the shop locked.

@@ -5,7 +5,9 @@ use unreserve_engine::shop::{CheckedShop, ShopErrorKind};
 
 use super::steps::{acquire, prepare, whole_batch};
 use crate::failure::{Failure, equal, holds};
-use crate::shops::{Cell, Column, ColumnKind, MakeShop, NewReservation, Pool, Row, Rules, Sweeper, Table, World};
+use crate::shops::{
+    Cell, Column, ColumnKind, MakeShop, NewReservation, Pool, Row, Rules, Source, Sweeper, Table, World,
+};
 
 fn table(name: &'static str, columns: Vec<Column>, key: &[&'static str]) -> Table {
     Table { name, columns, key: key.to_vec(), references: Vec::new(), checks: Vec::new() }
@@ -23,7 +25,7 @@ async fn opened(
     for (table, row) in rows {
         world.session.insert(table, row).await?;
     }
-    world.profile = format!("{}{profile}", world.shop.profile_preamble());
+    world.set_profile(profile);
     let mut shop = world.open().await?;
     let mut sweeper = Sweeper::new("one");
     sweeper.start.profile = shop.plan().profile.clone();
@@ -111,12 +113,12 @@ pub async fn keys_of_whole_numbers(make: MakeShop) -> Result<(), Failure> {
     let record = whole_batch(shop.as_mut(), &sweeper).await?;
     equal(&(record.reservations, record.units, record.orders_cancelled, record.drift), &(3, 7, 1, 0), "the batch")?;
     let text = |cells: &[&str]| cells.iter().map(|cell| Some((*cell).to_owned())).collect::<Vec<_>>();
-    let stock = world.session.read("\"select\"", &["id", "held", "free"]).await?;
+    let stock = world.session.read(Source::Shop("select"), &["id", "held", "free"]).await?;
     equal(&stock, &vec![text(&["9007199254740993", "2", "4"])], "the counters")?;
-    let mut holds = world.session.read("hold", &["id"]).await?;
+    let mut holds = world.session.read(Source::Shop("hold"), &["id"]).await?;
     holds.sort();
     equal(&holds, &vec![text(&["4"]), text(&["5"])], "the holds that are left")?;
-    let mut orders = world.session.read("\"order\"", &["id", "state"]).await?;
+    let mut orders = world.session.read(Source::Shop("order"), &["id", "state"]).await?;
     orders.sort();
     equal(&orders, &vec![text(&["-7", "9"]), text(&["2", "1"]), text(&["3", "2"])], "the orders")
 }
@@ -156,7 +158,11 @@ pub async fn keys_of_text_that_looks_like_sql(make: MakeShop) -> Result<(), Fail
             vec![Column::new("Schlüssel", text), Column::new("na\"me", text), Column::new("Zu'stand", text)],
             &["Schlüssel"],
         ),
-        table("Lager", vec![Column::new("Artikel", text), Column::new("vor gemerkt", ColumnKind::Integer)], &["Artikel"]),
+        table(
+            "Lager",
+            vec![Column::new("Artikel", text), Column::new("vor gemerkt", ColumnKind::Integer)],
+            &["Artikel"],
+        ),
         table(
             "Bestellung.Zeile",
             vec![
@@ -199,13 +205,13 @@ pub async fn keys_of_text_that_looks_like_sql(make: MakeShop) -> Result<(), Fail
     let (mut world, mut shop, sweeper) = opened(make, &tables, &profile, rows).await?;
     let record = whole_batch(shop.as_mut(), &sweeper).await?;
     equal(&(record.reservations, record.units, record.orders_cancelled), &(2, 2, 2), "the batch")?;
-    let mut orders = world.session.read("\"Bestellung\"", &["Schlüssel", "Zu'stand"]).await?;
+    let mut orders = world.session.read(Source::Shop("Bestellung"), &["Schlüssel", "Zu'stand"]).await?;
     orders.sort();
     let row = |key: &str, state: &str| vec![Some(key.to_owned()), Some(state.to_owned())];
     let mut expected = vec![row(quoted, "stor\"niert' || 'x"), row(braces, "stor\"niert' || 'x"), row("NULL", "paid")];
     expected.sort();
     equal(&orders, &expected, "the orders")?;
-    let stock = world.session.read("\"Lager\"", &["vor gemerkt"]).await?;
+    let stock = world.session.read(Source::Shop("Lager"), &["vor gemerkt"]).await?;
     equal(&stock, &vec![vec![Some("1".to_owned())]], "the counter")?;
     holds(shop.explain(quoted).await?.is_some(), "an order is found by its key")
 }
@@ -304,7 +310,7 @@ pub async fn composite_keys_decimals_and_deleted_rows(make: MakeShop) -> Result<
     let record = whole_batch(shop.as_mut(), &sweeper).await?;
     equal(&(record.reservations, record.units, record.orders_cancelled), &(4, 3_426, 0), "the batch")?;
     equal(&record.drift, &50, "the drift, in thousandths")?;
-    let mut stock = world.session.read("shelf", &["depot", "held", "free"]).await?;
+    let mut stock = world.session.read(Source::Shop("shelf"), &["depot", "held", "free"]).await?;
     stock.sort();
     let seen: Vec<Vec<Option<f64>>> = stock
         .iter()
@@ -354,7 +360,7 @@ pub async fn a_fraction_that_a_counter_cannot_hold_is_never_rounded(make: MakeSh
     for (table, row) in rows {
         world.session.insert(table, row).await?;
     }
-    world.profile = format!("{}{COMPOSITE}", world.shop.profile_preamble());
+    world.set_profile(COMPOSITE);
     let mut unchecked = world.install().await?;
     let Ok(plan) = world.plan(unchecked.as_mut(), Policy::default()).await else {
         return Ok(());
@@ -373,6 +379,6 @@ pub async fn a_fraction_that_a_counter_cannot_hold_is_never_rounded(make: MakeSh
     batch.rollback().await?;
     // A database whose columns hold whatever is written into them may well hold the fraction.
     whole_batch(shop.as_mut(), &sweeper).await?;
-    let stock = world.session.read("shelf", &["held"]).await?;
+    let stock = world.session.read(Source::Shop("shelf"), &["held"]).await?;
     equal(&stock, &vec![vec![Some("2.5".to_owned())]], "the counter")
 }

@@ -115,8 +115,7 @@ fn numbers(words: &mut Words<'_>) -> Result<Vec<String>, String> {
         Some((name.to_owned(), number.parse::<u32>().ok()?))
     };
     let problem = || format!("`{word}` is not a range such as `P-1..P-20`");
-    let ((name, from), (other, to)) =
-        (parts(first).ok_or_else(problem)?, parts(last).ok_or_else(problem)?);
+    let ((name, from), (other, to)) = (parts(first).ok_or_else(problem)?, parts(last).ok_or_else(problem)?);
     if name != other || from > to {
         return Err(problem());
     }
@@ -256,11 +255,17 @@ mod tests {
         let rows = [
             ("", "line 1: it does not begin with `scenario: …`"),
             ("scenario: a\n\n# note\nswep", "line 4: `swep` begins no step"),
-            ("scenario: a\nstock shelf 1: on hand 2, reserved 1", "line 2: expected `variant` or `drop` instead of `shelf`"),
+            (
+                "scenario: a\nstock shelf 1: on hand 2, reserved 1",
+                "line 2: expected `variant` or `drop` instead of `shelf`",
+            ),
             ("scenario: a\nstock variant x", "line 2: expected a stock row, which is a whole number, instead of `x`"),
             ("scenario: a\nstock variant 1: on hand 2", "line 2: expected `reserved` at the end of the line"),
             ("scenario: a\nreservation variant 1 x 1 expires in 5s", "line 2: there is no order above it"),
-            ("scenario: a\norder M pending\nreservation variant 1 x 1 expired 5 ago", "expected a span of time, such as"),
+            (
+                "scenario: a\norder M pending\nreservation variant 1 x 1 expired 5 ago",
+                "expected a span of time, such as",
+            ),
             ("scenario: a\norders P-3..P-1 pending", "line 2: `P-3..P-1` is not a range"),
             ("scenario: a\nsweep twice", "line 2: expected nothing more instead of `twice`"),
             ("scenario: a\nexpect order M-1 paid", "line 2: `paid` is not `payment status/order status`"),

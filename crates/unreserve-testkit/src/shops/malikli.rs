@@ -36,8 +36,13 @@ pub fn malikli_tables(rules: Rules) -> Vec<Table> {
         reservation.references.push(Reference { column: "product_variant_id", table: VARIANTS, to: "id" });
         reservation.references.push(Reference { column: "drop_product_id", table: DROPS, to: "id" });
     }
-    let mut tables =
-        vec![stock(VARIANTS, "stock_quantity"), stock(DROPS, "current_stock_quantity"), orders(), reservation, payments()];
+    let mut tables = vec![
+        stock(VARIANTS, "stock_quantity"),
+        stock(DROPS, "current_stock_quantity"),
+        orders(),
+        reservation,
+        payments(),
+    ];
     if !rules.checks {
         for table in &mut tables {
             table.checks.clear();

@@ -19,9 +19,7 @@ use crate::failure::{Failure, Wait};
 
 pub use malikli::{DROPS, ORDERS, PAYMENTS, RESERVATIONS, Rules, VARIANTS, malikli_tables};
 pub use postgres::PostgresShop;
-pub use seen::{
-    BatchSeen, EntrySeen, LedgerSeen, OrderSeen, Pool, ReservationSeen, SetAsideSeen, Snapshot, StockSeen,
-};
+pub use seen::{BatchSeen, EntrySeen, LedgerSeen, OrderSeen, Pool, ReservationSeen, SetAsideSeen, Snapshot, StockSeen};
 pub use sqlite::SqliteShop;
 pub use table::{Cell, Column, ColumnKind, Reference, Row, Table};
 pub use world::{LOCK_WAIT, NewReservation, STATEMENT_TIMEOUT, State, Sweeper, World};
@@ -87,13 +85,19 @@ pub enum Fault<'a> {
     },
 }
 
+/// Whose table is read.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// One of the shop's.
+    Shop(&'a str),
+    /// One of our own: `sweep`, `batch`, `entry`, ….
+    Own(&'a str),
+}
+
 /// A shop in a database of its own, which goes away with this value.
 pub trait TestShop: Send + Sync {
     /// What stands before a profile's text in this database, such as the zone of its date-times.
     fn profile_preamble(&self) -> &'static str;
-
-    /// The name under which one of our own tables (`batch`, `entry`, …) is read back.
-    fn own_table(&self, name: &str) -> String;
 
     /// Connects `unreserve`; a statement may take so long.
     fn connect(&self, access: Access, statement_timeout: Duration) -> Answer<'static, Box<dyn Shop>>;
@@ -134,6 +138,6 @@ pub trait Session: Send {
     /// Locks the rows that hold `rows` until the transaction ends, and counts them.
     fn lock<'a>(&'a mut self, table: &'a str, rows: Row<'a>) -> Wait<'a, u64>;
 
-    /// Reads these columns of every row as text, in the order of the columns. The table's name stands as it is.
-    fn read<'a>(&'a mut self, table: &'a str, columns: &'a [&'a str]) -> Wait<'a, Vec<Vec<Option<String>>>>;
+    /// Reads these columns of every row as text, in the order of the columns.
+    fn read<'a>(&'a mut self, table: Source<'a>, columns: &'a [&'a str]) -> Wait<'a, Vec<Vec<Option<String>>>>;
 }

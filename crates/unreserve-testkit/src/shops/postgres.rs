@@ -6,8 +6,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, Row as _};
 use unreserve_engine::shop::{Answer, Shop};
 
-use super::table::{Cell, ColumnKind, Row, Statements, Table, create_table, quoted, text_literal};
-use super::{Access, Fault, Opener, Session, TestShop};
+use super::table::{Cell, ColumnKind, Row, Statements, Table, double_quoted as quoted, text_literal};
+use super::{Access, Fault, Opener, Session, Source, TestShop};
 use crate::failure::{Failure, Wait};
 use crate::servers::{FreshDatabase, fresh_database};
 
@@ -16,7 +16,7 @@ const READER: &str = "reader";
 /// A role whose connections take no writes.
 const READ_ONLY: &str = "onlooker";
 
-const STATEMENTS: Statements = Statements { literal };
+const STATEMENTS: Statements = Statements { quote: quoted, literal, type_of };
 
 /// A database of its own on the shared server.
 pub struct PostgresShop {
@@ -74,9 +74,9 @@ async fn connect_as(
     let name = quoted(&role);
     let make = match access {
         Access::Owner => String::new(),
-        Access::ReadOnly => format!(
-            "CREATE ROLE {name} LOGIN SUPERUSER; ALTER ROLE {name} SET default_transaction_read_only = on"
-        ),
+        Access::ReadOnly => {
+            format!("CREATE ROLE {name} LOGIN SUPERUSER; ALTER ROLE {name} SET default_transaction_read_only = on")
+        }
         Access::SelectOnly => format!(
             "CREATE ROLE {name} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name};
              DO $$ BEGIN IF EXISTS (SELECT FROM pg_namespace WHERE nspname = 'unreserve') THEN
@@ -94,10 +94,6 @@ async fn connect_as(
 impl TestShop for PostgresShop {
     fn profile_preamble(&self) -> &'static str {
         ""
-    }
-
-    fn own_table(&self, name: &str) -> String {
-        format!("unreserve.{name}")
     }
 
     fn connect(&self, access: Access, statement_timeout: Duration) -> Answer<'static, Box<dyn Shop>> {
@@ -227,7 +223,7 @@ impl PostgresSession {
 
 impl Session for PostgresSession {
     fn create<'a>(&'a mut self, tables: &'a [Table]) -> Wait<'a, ()> {
-        let statements: Vec<String> = tables.iter().map(|table| create_table(table, type_of)).collect();
+        let statements: Vec<String> = tables.iter().map(|table| STATEMENTS.create(table)).collect();
         self.done(statements.join(";\n"))
     }
 
@@ -256,11 +252,15 @@ impl Session for PostgresSession {
     }
 
     fn lock<'a>(&'a mut self, table: &'a str, rows: Row<'a>) -> Wait<'a, u64> {
-        self.run(format!("SELECT 1 FROM {} WHERE {} FOR UPDATE", quoted(table), STATEMENTS.holding(rows)))
+        self.run(STATEMENTS.lock(table, rows))
     }
 
-    fn read<'a>(&'a mut self, table: &'a str, columns: &'a [&'a str]) -> Wait<'a, Vec<Vec<Option<String>>>> {
+    fn read<'a>(&'a mut self, table: Source<'a>, columns: &'a [&'a str]) -> Wait<'a, Vec<Vec<Option<String>>>> {
         let list: Vec<String> = columns.iter().map(|column| format!("{}::text", quoted(column))).collect();
+        let table = match table {
+            Source::Shop(name) => quoted(name),
+            Source::Own(name) => format!("unreserve.{name}"),
+        };
         let sql = format!("SELECT {} FROM {table}", list.join(", "));
         Box::pin(async move {
             let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut self.connection).await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::malikli::{DROPS, ORDERS, PAYMENTS, RESERVATIONS, VARIANTS};
-use super::{Session, TestShop};
+use super::{Session, Source};
 use crate::failure::{Failure, present};
 
 /// One of the two pools of stock.
@@ -171,15 +171,11 @@ pub struct Snapshot {
 }
 
 /// Reads a shop; our own tables only where they are installed.
-pub(super) async fn snapshot(
-    shop: &dyn TestShop,
-    session: &mut dyn Session,
-    installed: bool,
-) -> Result<Snapshot, Failure> {
+pub(super) async fn snapshot(session: &mut dyn Session, installed: bool) -> Result<Snapshot, Failure> {
     let mut numbers = BTreeMap::new();
     let mut orders = BTreeMap::new();
     let columns = ["order_id", "order_number", "order_status", "payment_status", "updated_at"];
-    for row in session.read(ORDERS, &columns).await? {
+    for row in session.read(Source::Shop(ORDERS), &columns).await? {
         let mut cells = Cells(row.into_iter());
         let (key, number) = (cells.text()?, cells.text()?);
         numbers.insert(key.clone(), number.clone());
@@ -189,7 +185,7 @@ pub(super) async fn snapshot(
     }
     let number = |key: &str| present(numbers.get(key).cloned(), "order with this key");
     let mut payments = Vec::new();
-    for row in session.read(PAYMENTS, &["order_id", "status"]).await? {
+    for row in session.read(Source::Shop(PAYMENTS), &["order_id", "status"]).await? {
         let mut cells = Cells(row.into_iter());
         payments.push((number(&cells.text()?)?, cells.text()?));
     }
@@ -204,7 +200,7 @@ pub(super) async fn snapshot(
         "is_active",
         "cancelled_at",
     ];
-    for row in session.read(RESERVATIONS, &columns).await? {
+    for row in session.read(Source::Shop(RESERVATIONS), &columns).await? {
         let mut cells = Cells(row.into_iter());
         let (key, order) = (cells.text()?, number(&cells.text()?)?);
         let (variant, drop) = (cells.maybe_number()?, cells.maybe_number()?);
@@ -219,7 +215,9 @@ pub(super) async fn snapshot(
     reservations.sort();
     let mut stock = BTreeMap::new();
     for pool in [Pool::Variant, Pool::Drop] {
-        for row in session.read(pool.table(), &["id", pool.on_hand(), "reserved_quantity", "updated_at"]).await? {
+        for row in
+            session.read(Source::Shop(pool.table()), &["id", pool.on_hand(), "reserved_quantity", "updated_at"]).await?
+        {
             let mut cells = Cells(row.into_iter());
             let id = cells.number()?;
             let seen =
@@ -227,21 +225,21 @@ pub(super) async fn snapshot(
             stock.insert((pool, id), seen);
         }
     }
-    let ledger = if installed { ledger(shop, session).await? } else { LedgerSeen::default() };
+    let ledger = if installed { ledger(session).await? } else { LedgerSeen::default() };
     Ok(Snapshot { orders, reservations, stock, payments, ledger })
 }
 
-async fn ledger(shop: &dyn TestShop, session: &mut dyn Session) -> Result<LedgerSeen, Failure> {
+async fn ledger(session: &mut dyn Session) -> Result<LedgerSeen, Failure> {
     let mut seen = LedgerSeen::default();
-    for row in session.read(&shop.own_table("sweep"), &["sweep_id"]).await? {
+    for row in session.read(Source::Own("sweep"), &["sweep_id"]).await? {
         seen.sweeps.insert(Cells(row.into_iter()).text()?, None);
     }
-    for row in session.read(&shop.own_table("sweep_end"), &["sweep_id", "ending"]).await? {
+    for row in session.read(Source::Own("sweep_end"), &["sweep_id", "ending"]).await? {
         let mut cells = Cells(row.into_iter());
         seen.sweeps.insert(cells.text()?, Some(cells.text()?));
     }
     let columns = ["batch_id", "sweep_id", "reservations", "units", "orders_cancelled", "drift"];
-    for row in session.read(&shop.own_table("batch"), &columns).await? {
+    for row in session.read(Source::Own("batch"), &columns).await? {
         let mut cells = Cells(row.into_iter());
         seen.batches.push(BatchSeen {
             batch_id: cells.text()?,
@@ -252,9 +250,8 @@ async fn ledger(shop: &dyn TestShop, session: &mut dyn Session) -> Result<Ledger
             drift: cells.number()?,
         });
     }
-    let columns =
-        ["kind", "order_number", "order_key", "reservation_key", "stock", "quantity", "drift", "batch_id"];
-    for row in session.read(&shop.own_table("entry"), &columns).await? {
+    let columns = ["kind", "order_number", "order_key", "reservation_key", "stock", "quantity", "drift", "batch_id"];
+    for row in session.read(Source::Own("entry"), &columns).await? {
         let mut cells = Cells(row.into_iter());
         seen.entries.push(EntrySeen {
             kind: cells.text()?,
@@ -268,7 +265,7 @@ async fn ledger(shop: &dyn TestShop, session: &mut dyn Session) -> Result<Ledger
         });
     }
     seen.entries.sort();
-    for row in session.read(&shop.own_table("set_aside"), &["order_key", "order_number", "reason", "attempts"]).await? {
+    for row in session.read(Source::Own("set_aside"), &["order_key", "order_number", "reason", "attempts"]).await? {
         let mut cells = Cells(row.into_iter());
         let key = cells.text()?;
         let aside = SetAsideSeen { number: cells.next(), reason: cells.text()?, attempts: cells.number()? };

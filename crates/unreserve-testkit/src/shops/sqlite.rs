@@ -8,11 +8,11 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row as _, SqliteConnection};
 use tempfile::TempDir;
 use unreserve_engine::shop::{Answer, Shop};
 
-use super::table::{Cell, ColumnKind, Row, Statements, Table, create_table, quoted, text_literal};
-use super::{Access, Fault, Opener, Session, TestShop};
+use super::table::{Cell, ColumnKind, Row, Statements, Table, double_quoted as quoted, text_literal};
+use super::{Access, Fault, Opener, Session, Source, TestShop};
 use crate::failure::{Failure, Wait};
 
-const STATEMENTS: Statements = Statements { literal };
+const STATEMENTS: Statements = Statements { quote: quoted, literal, type_of };
 
 /// How long the shop itself waits for the one writer's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -59,10 +59,6 @@ impl TestShop for SqliteShop {
     fn profile_preamble(&self) -> &'static str {
         // As Django writes them: without a zone, and meant as UTC.
         "time_zone = \"UTC\"\n"
-    }
-
-    fn own_table(&self, name: &str) -> String {
-        format!("unreserve_{name}")
     }
 
     fn connect(&self, access: Access, statement_timeout: Duration) -> Answer<'static, Box<dyn Shop>> {
@@ -153,7 +149,7 @@ impl SqliteSession {
 
 impl Session for SqliteSession {
     fn create<'a>(&'a mut self, tables: &'a [Table]) -> Wait<'a, ()> {
-        let statements: Vec<String> = tables.iter().map(|table| create_table(table, type_of)).collect();
+        let statements: Vec<String> = tables.iter().map(|table| STATEMENTS.create(table)).collect();
         self.done(statements.join(";\n"))
     }
 
@@ -185,8 +181,12 @@ impl Session for SqliteSession {
         Box::pin(async { Err(Failure::new("there are no row locks here")) })
     }
 
-    fn read<'a>(&'a mut self, table: &'a str, columns: &'a [&'a str]) -> Wait<'a, Vec<Vec<Option<String>>>> {
+    fn read<'a>(&'a mut self, table: Source<'a>, columns: &'a [&'a str]) -> Wait<'a, Vec<Vec<Option<String>>>> {
         let list: Vec<String> = columns.iter().map(|column| format!("CAST({} AS text)", quoted(column))).collect();
+        let table = match table {
+            Source::Shop(name) => quoted(name),
+            Source::Own(name) => format!("unreserve_{name}"),
+        };
         let sql = format!("SELECT {} FROM {table}", list.join(", "));
         Box::pin(async move {
             let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut self.connection).await?;

@@ -100,8 +100,8 @@ impl Cell {
 /// Columns with their values.
 pub type Row<'a> = &'a [(&'a str, Cell)];
 
-/// An identifier in double quotes.
-pub(super) fn quoted(name: &str) -> String {
+/// An identifier in double quotes, as most databases take it.
+pub(super) fn double_quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -110,56 +110,64 @@ pub(super) fn text_literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// The statement that creates a table.
-pub(super) fn create_table(table: &Table, type_of: fn(ColumnKind) -> String) -> String {
-    let mut parts: Vec<String> = table
-        .columns
-        .iter()
-        .map(|column| {
-            let null = if column.nullable { "" } else { " NOT NULL" };
-            format!("{} {}{null}", quoted(column.name), type_of(column.kind))
-        })
-        .collect();
-    let key: Vec<String> = table.key.iter().map(|column| quoted(column)).collect();
-    parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
-    for reference in &table.references {
-        let (column, other, to) = (quoted(reference.column), quoted(reference.table), quoted(reference.to));
-        parts.push(format!("FOREIGN KEY ({column}) REFERENCES {other} ({to})"));
-    }
-    parts.extend(table.checks.iter().map(|check| format!("CHECK ({check})")));
-    format!("CREATE TABLE {} (\n  {}\n)", quoted(table.name), parts.join(",\n  "))
-}
-
-/// The statements on rows, with their values written by `literal`.
+/// The statements on tables and rows, in a database's own way of writing.
 pub(super) struct Statements {
-    /// How this database writes a value.
+    /// How it quotes an identifier.
+    pub(super) quote: fn(&str) -> String,
+    /// How it writes a value.
     pub(super) literal: fn(&Cell) -> String,
+    /// What it calls a type.
+    pub(super) type_of: fn(ColumnKind) -> String,
 }
 
 impl Statements {
+    pub(super) fn create(&self, table: &Table) -> String {
+        let quote = self.quote;
+        let mut parts: Vec<String> = table
+            .columns
+            .iter()
+            .map(|column| {
+                let null = if column.nullable { "" } else { " NOT NULL" };
+                format!("{} {}{null}", quote(column.name), (self.type_of)(column.kind))
+            })
+            .collect();
+        let key: Vec<String> = table.key.iter().map(|column| quote(column)).collect();
+        parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
+        for reference in &table.references {
+            let (column, other, to) = (quote(reference.column), quote(reference.table), quote(reference.to));
+            parts.push(format!("FOREIGN KEY ({column}) REFERENCES {other} ({to})"));
+        }
+        parts.extend(table.checks.iter().map(|check| format!("CHECK ({check})")));
+        format!("CREATE TABLE {} (\n  {}\n)", quote(table.name), parts.join(",\n  "))
+    }
+
     pub(super) fn insert(&self, table: &str, row: Row<'_>) -> String {
-        let columns: Vec<String> = row.iter().map(|(column, _)| quoted(column)).collect();
+        let columns: Vec<String> = row.iter().map(|(column, _)| (self.quote)(column)).collect();
         let values: Vec<String> = row.iter().map(|(_, cell)| (self.literal)(cell)).collect();
-        format!("INSERT INTO {} ({}) VALUES ({})", quoted(table), columns.join(", "), values.join(", "))
+        format!("INSERT INTO {} ({}) VALUES ({})", (self.quote)(table), columns.join(", "), values.join(", "))
     }
 
     pub(super) fn update(&self, table: &str, set: Row<'_>, rows: Row<'_>) -> String {
         let sets: Vec<String> =
-            set.iter().map(|(column, cell)| format!("{} = {}", quoted(column), (self.literal)(cell))).collect();
-        format!("UPDATE {} SET {} WHERE {}", quoted(table), sets.join(", "), self.holding(rows))
+            set.iter().map(|(column, cell)| format!("{} = {}", (self.quote)(column), (self.literal)(cell))).collect();
+        format!("UPDATE {} SET {} WHERE {}", (self.quote)(table), sets.join(", "), self.holding(rows))
     }
 
     pub(super) fn delete(&self, table: &str, rows: Row<'_>) -> String {
-        format!("DELETE FROM {} WHERE {}", quoted(table), self.holding(rows))
+        format!("DELETE FROM {} WHERE {}", (self.quote)(table), self.holding(rows))
+    }
+
+    pub(super) fn lock(&self, table: &str, rows: Row<'_>) -> String {
+        format!("SELECT 1 FROM {} WHERE {} FOR UPDATE", (self.quote)(table), self.holding(rows))
     }
 
     /// That a row holds these values; every row does where none are named.
-    pub(super) fn holding(&self, rows: Row<'_>) -> String {
+    fn holding(&self, rows: Row<'_>) -> String {
         let parts: Vec<String> = rows
             .iter()
             .map(|(column, cell)| match cell {
-                Cell::Null => format!("{} IS NULL", quoted(column)),
-                cell => format!("{} = {}", quoted(column), (self.literal)(cell)),
+                Cell::Null => format!("{} IS NULL", (self.quote)(column)),
+                cell => format!("{} = {}", (self.quote)(column), (self.literal)(cell)),
             })
             .collect();
         if parts.is_empty() { "1 = 1".to_owned() } else { parts.join(" AND ") }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use unreserve_engine::ledger::SweepStart;
 use unreserve_engine::model::{BatchId, Holder, Key, SweepId};
 use unreserve_engine::plan::{Plan, Policy, request, resolve};
 use unreserve_engine::profile::{Profile, check, parse};
 use unreserve_engine::shop::{BatchStart, CheckedShop, InstallState, Shop};
-use unreserve_engine::ledger::SweepStart;
 use uuid::Uuid;
 
 use super::malikli::{ORDERS, PAYMENTS, RESERVATIONS, Rules, malikli_tables};
@@ -72,7 +72,7 @@ pub struct World {
     pub shop: Box<dyn TestShop>,
     /// The shop's own connection.
     pub session: Box<dyn Session>,
-    /// What the profile says, if a test wants another than the shipped one.
+    /// The profile's text: the shipped one, unless a test has set another.
     pub profile: String,
     keys: BTreeMap<String, String>,
     payments: i64,
@@ -95,8 +95,16 @@ impl World {
     pub async fn bare(make: MakeShop) -> Result<Self, Failure> {
         let shop = make()?;
         let session = shop.session().await?;
-        let profile = format!("{}{MALIKLI}", shop.profile_preamble());
-        Ok(Self { shop, session, profile, keys: BTreeMap::new(), payments: 0 })
+        let mut world = Self { shop, session, profile: String::new(), keys: BTreeMap::new(), payments: 0 };
+        world.set_profile(MALIKLI);
+        Ok(world)
+    }
+
+    /// Sweeps by another profile from now on; what this database needs in it is added where the profile does not say it.
+    pub fn set_profile(&mut self, text: &str) {
+        let declared = text.lines().any(|line| line.starts_with("time_zone"));
+        let preamble = if declared { "" } else { self.shop.profile_preamble() };
+        self.profile = format!("{preamble}{text}");
     }
 
     async fn with_tables(mut self, rules: Rules) -> Result<Self, Failure> {
@@ -293,7 +301,7 @@ impl World {
     /// # Errors
     /// The database refuses.
     pub async fn look(&mut self) -> Result<Snapshot, Failure> {
-        snapshot(self.shop.as_ref(), self.session.as_mut(), true).await
+        snapshot(self.session.as_mut(), true).await
     }
 
     /// The same before our tables are installed.
@@ -301,7 +309,7 @@ impl World {
     /// # Errors
     /// The database refuses.
     pub async fn look_without_ledger(&mut self) -> Result<Snapshot, Failure> {
-        snapshot(self.shop.as_ref(), self.session.as_mut(), false).await
+        snapshot(self.session.as_mut(), false).await
     }
 }
 

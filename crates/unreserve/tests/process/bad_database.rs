@@ -1,6 +1,6 @@
 //! A database that does not fit, takes no writes, is full, or has another clock.
 
-use crate::bad_input::{check, shop_with_due_orders};
+use crate::bad_input::{PROFILE, check, shop_with_due_orders};
 use crate::grants::Role;
 use crate::shop::{Ended, Shop};
 use crate::{audit, wait};
@@ -126,6 +126,11 @@ fn a_full_disk_ends_with_4_and_keeps_nothing_of_the_batch() {
     }
 }
 
+/// The shipped profile without what it says of time zones.
+fn undeclared() -> String {
+    PROFILE.lines().filter(|line| !line.contains("time_zone")).fold(String::new(), |text, line| text + line + "\n")
+}
+
 #[test]
 fn naive_times_of_another_zone_stop_the_sweep_before_its_first_write() {
     // East of Greenwich the rows seem to come from the future; west of it nothing proves the zone.
@@ -151,8 +156,12 @@ fn naive_times_of_another_zone_stop_the_sweep_before_its_first_write() {
         }
         let all =
             [&["the shop's clock and the database's clock do not fit together; nothing was written"], says].concat();
-        check(&shop, &mut shop.command(&["sweep"]), 3, &all);
-        check(&shop, &mut shop.command(&["sweep", "--dry-run"]), 3, &all);
+        let profile = shop.path().join("shop.toml");
+        std::fs::write(&profile, undeclared()).unwrap();
+        for arguments in [&["sweep"] as &[&str], &["sweep", "--dry-run"]] {
+            let arguments = [arguments, &["--profile", "shop.toml", "--state-dir", "state"]].concat();
+            check(&shop, &mut shop.bare(&shop.url(), &arguments), 3, &all);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::shop::{Ended, Shop};
 
 /// The profile that the tests change.
-const PROFILE: &str = include_str!("../../../../profiles/malikli.toml");
+pub(crate) const PROFILE: &str = include_str!("../../../../profiles/malikli.toml");
 
 /// Runs the program: this code, all of these on stderr, nothing on stdout, nothing written.
 #[track_caller]

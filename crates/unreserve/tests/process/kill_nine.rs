@@ -17,7 +17,7 @@ fn fifty_sweeps_killed_at_random_moments_leave_every_invariant_and_nothing_due_i
     let mut chance = Chance::from_environment();
     let shop = Shop::new();
     let mut session = shop.session();
-    shop.fill(&mut session, "a", 3_000);
+    shop.fill(&mut session, "a", 1_200);
     let (mut in_the_middle, mut more, mut life) = (0, 0, LIFE_MICROS);
     for kill in 0..KILLS {
         let seen = LedgerSeen::now(&mut session);
@@ -32,9 +32,9 @@ fn fifty_sweeps_killed_at_random_moments_leave_every_invariant_and_nothing_due_i
         let committed = session.number("SELECT count(*)::text FROM unreserve.batch") > batches;
         in_the_middle += u32::from(committed && !ended);
         life = if committed { life - life / 16 } else { life + life / 6 }.clamp(20_000, 5_000_000);
-        if audit::due(&mut session) < 500 {
+        if audit::due(&mut session) < 300 {
             more += 1;
-            shop.fill(&mut session, &format!("more{kill}"), 1_000);
+            shop.fill(&mut session, &format!("more{kill}"), 600);
         }
     }
     eprintln!("{in_the_middle} of {KILLS} were killed after their first commit; filled up {more} times");
