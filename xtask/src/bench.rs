@@ -12,7 +12,6 @@ mod shop;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use unreserve_testkit::servers::{Durability, PostgresServer, ServerError, find_postgres};
 
@@ -30,8 +29,8 @@ use shop::BenchShop;
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
-    /// Rounds with 100 due; a third of them with 10,000, a seventh with 100,000, at least three
-    #[arg(long, value_name = "N", default_value_t = 21, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    /// Rounds with 100 due; a third of them with 10,000, a fifth with 100,000, at least three
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rounds: u32,
     /// A short look with less data and two rounds; does not write the document
     #[arg(long)]
@@ -132,7 +131,7 @@ impl Scale {
         Self {
             old: 100_000,
             // The loop takes its time in proportion: a tenth of the largest size says the same in a tenth of the time.
-            sizes: vec![(100, rounds, 100), (10_000, part(3), 10_000), (100_000, part(7), 10_000)],
+            sizes: vec![(100, rounds, 100), (10_000, part(3), 10_000), (100_000, part(5), 10_000)],
             growth: (10_000, 1_000_000, rounds),
         }
     }
@@ -251,15 +250,17 @@ fn build(root: &Path, package: &str) -> Result<PathBuf, Failure> {
     Ok(program.ok_or_else(|| BenchError::NotBuilt(package.to_owned()))?)
 }
 
-/// The client beside the server. Debian's `psql` on PATH is a script that looks for one of several versions first, which
-/// would make the contender slower than it is.
+/// The client beside the server's own program, else the one on PATH. Debian's on PATH is a script that first looks for one of
+/// several versions; it would make the contender slower than it is.
 fn find_psql() -> Result<PathBuf, Failure> {
-    let beside = find_postgres()?.postgres.with_file_name("psql");
-    if beside.is_file() {
-        return Ok(beside);
-    }
-    let found = output(Command::new("psql").arg("--version")).map(|_| PathBuf::from("psql"));
-    found.map_err(|_| {
-        Failure::Missing("the benchmark needs `psql`; on Debian or Ubuntu it is in `postgresql-client`".into())
-    })
+    let server = find_postgres()?.postgres;
+    let beside = server.canonicalize().unwrap_or(server).with_file_name("psql");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|directory| directory.join("psql"));
+    let is_script = |program: &PathBuf| std::fs::read(program).is_ok_and(|bytes| bytes.starts_with(b"#!"));
+    let missing = "the benchmark needs the program `psql` itself; on Debian or Ubuntu it is in `postgresql-client`";
+    std::iter::once(beside)
+        .chain(on_path)
+        .find(|program| program.is_file() && !is_script(program))
+        .ok_or_else(|| Failure::Missing(missing.to_owned()))
 }

@@ -84,9 +84,8 @@ fn output(program: &Path, words: &[&str]) -> Result<String, Failure> {
 
 /// The help of every command, found by following the program's own lists.
 fn commands(program: &Path) -> Result<String, Failure> {
-    let mut text = String::from(
-        "# Commands\n\nWritten by `cargo xtask docs` from the program's own help; do not edit by hand.\n",
-    );
+    let mut text =
+        String::from("# Commands\n\nWritten by `cargo xtask docs` from the program's own help; do not edit by hand.\n");
     let mut open: Vec<Vec<String>> = vec![Vec::new()];
     while !open.is_empty() {
         let path = open.remove(0);
@@ -166,7 +165,8 @@ mod tests {
 
     #[test]
     fn finds_the_commands_of_a_help_text() {
-        let help = "Usage: x\n\nCommands:\n  demo   Make\n         and go on\n  sweep  Release\n\nOptions:\n  -h  Help\n";
+        let help =
+            "Usage: x\n\nCommands:\n  demo   Make\n         and go on\n  sweep  Release\n\nOptions:\n  -h  Help\n";
         assert_eq!(subcommands(help), ["demo", "sweep"]);
         assert!(subcommands("Usage: x\n\nOptions:\n  -h  Help\n").is_empty());
     }

@@ -6,6 +6,7 @@
 mod deadline;
 mod postgres;
 mod sqlite;
+mod verify;
 mod write;
 
 use std::time::Duration;

@@ -56,7 +56,7 @@ impl Lock {
             token: Uuid::new_v4().to_string(),
             host: gethostname::gethostname().to_string_lossy().into_owned(),
             process_id: std::process::id(),
-            state_dir: state_dir.to_string_lossy().into_owned(),
+            lock_file: path.to_string_lossy().into_owned(),
         };
         write_note(&mut file, &holder).map_err(|error| unusable(&error, &path))?;
         Ok(Self { _file: file, holder })
@@ -82,10 +82,10 @@ fn held(file: &mut File, path: &Path) -> Failure {
 
 /// A name that a person can tell the shop by.
 fn file_name(database: &str, profile: &str) -> PathBuf {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '+' };
     let database: String = database.chars().map(plain).collect();
     // The end of an address tells more than its beginning.
-    let skipped = database.len().saturating_sub(120);
+    let skipped = database.len().saturating_sub(160);
     let database: String = database.chars().skip(skipped).collect();
     PathBuf::from(format!("sweep-{profile}-{database}.lock"))
 }

@@ -7,10 +7,13 @@ use std::pin::Pin;
 use jiff::Timestamp;
 use unreserve_engine::ledger::{BatchRecord, Entry};
 use unreserve_engine::model::{
-    BatchId, ExaminedOrder, Key, LockedOrder, Position, StockChange, StockRef, StockRow, SweepId,
+    BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, Position, Quantity, StockChange, StockRef, StockRow,
+    SweepId,
 };
 use unreserve_engine::plan::Plan;
-use unreserve_engine::shop::{Answer, Batch, BatchStart, Committed, Selection, ShopError, ShopErrorKind, UNREADABLE};
+use unreserve_engine::shop::{
+    Answer, Batch, BatchStart, Committed, Selection, ShopError, ShopErrorKind, StockWait, UNREADABLE,
+};
 
 use super::connect::{Link, local_settings};
 use super::fragments::{Constant, Statement};
@@ -18,6 +21,11 @@ use super::ledger;
 use super::render::Statements;
 use super::rows;
 use super::values::{Parameters, only_row, read, read_now, read_whole_key};
+
+use crate::verify::{changed_rows, stands_as_written};
+
+/// How long one statement may take once rows are locked, in milliseconds.
+const LOCKED_BUDGET_MS: u128 = 500;
 
 /// An open transaction. Dropping it drops the connection, and the server rolls back.
 pub(super) struct PgBatch<'a> {
@@ -172,6 +180,13 @@ pub(super) async fn read_counters(
         let parameters = Parameters::new().with_keys(keys, stock_plan.key.len());
         for row in link.rows(statement.name, &statement.sql, with_constants(parameters, statement).finish()?).await? {
             match rows::stock(&wanted, &row, statement.name) {
+                Ok(row) if found.last().is_some_and(|last: &StockRow| last.stock == row.stock) => {
+                    let message = format!(
+                        "two rows of `{}` have the key `{}`: the profile's key does not name one row",
+                        stock_plan.table.name, row.stock.key
+                    );
+                    return Err(ShopError::new(ShopErrorKind::Invariant, message).during(statement.name));
+                }
                 Ok(row) => found.push(row),
                 Err(error) if unreadable == Unreadable::Skip && error.kind == ShopErrorKind::Constraint => {
                     tracing::warn!(%error, "a stock row is left out of the dry run; a sweep would set its orders aside");
@@ -181,6 +196,16 @@ pub(super) async fn read_counters(
         }
     }
     Ok(found)
+}
+
+fn expect_all(changed: usize, expected: usize, what: &str, statement: &'static str) -> Result<(), ShopError> {
+    if changed == expected {
+        return Ok(());
+    }
+    let message = format!(
+        "{changed} of {expected} {what} could be written: the shop changed them at the same time, or a trigger did"
+    );
+    Err(ShopError::new(ShopErrorKind::Invariant, message).during(statement))
 }
 
 impl PgBatch<'_> {
@@ -197,15 +222,24 @@ impl PgBatch<'_> {
         let statement = &self.statements.lock_due;
         let parameters = selection_parameters(self.plan, statement, selection).finish()?;
         let rows = self.link.rows(statement.name, &statement.sql, parameters).await?;
+        self.limit_statements(LOCKED_BUDGET_MS).await?;
         rows.iter().map(|row| read_candidate(self.plan, row, statement.name)).collect()
     }
 
-    /// One lock's wait is bounded by lock_timeout, all of them together by this statement's own timeout.
-    async fn lock_stock_rows(&mut self, stock: &[StockRef]) -> Result<Vec<StockRow>, ShopError> {
-        self.link.simple("lock_stock_limit", format!("SET LOCAL statement_timeout = {}", self.lock_wait_ms)).await?;
-        let rows = read_counters(self.link, (self.plan, &self.statements.lock_stock), stock, Unreadable::Fail).await?;
-        let limit = self.link.statement_timeout_ms();
-        self.link.simple("lock_stock_limit", format!("SET LOCAL statement_timeout = {limit}")).await?;
+    /// From the first lock on, a customer may be waiting: no statement may take longer than the budget. One lock's wait
+    /// is bounded by lock_timeout, all of them together by this.
+    async fn limit_statements(&mut self, budget_ms: u128) -> Result<(), ShopError> {
+        self.link.simple("limit", format!("SET LOCAL statement_timeout = {budget_ms}")).await
+    }
+
+    async fn lock_stock_rows(&mut self, stock: &[StockRef], wait: StockWait) -> Result<Vec<StockRow>, ShopError> {
+        let statements = match wait {
+            StockWait::Bounded => &self.statements.lock_stock,
+            StockWait::None => &self.statements.lock_free_stock,
+        };
+        self.limit_statements(self.lock_wait_ms).await?;
+        let rows = read_counters(self.link, (self.plan, statements), stock, Unreadable::Fail).await?;
+        self.limit_statements(LOCKED_BUDGET_MS).await?;
         Ok(rows)
     }
 
@@ -218,16 +252,14 @@ impl PgBatch<'_> {
     ) -> Result<(), ShopError> {
         let changed =
             self.link.execute(statement.name, &statement.sql, with_constants(parameters, statement).finish()?).await?;
-        if usize::try_from(changed).is_ok_and(|changed| changed == expected) {
-            return Ok(());
-        }
-        let message = format!(
-            "{changed} of {expected} {what} could be written: the shop changed them at the same time, or a trigger did"
-        );
-        Err(ShopError::new(ShopErrorKind::Invariant, message).during(statement.name))
+        expect_all(usize::try_from(changed).unwrap_or(usize::MAX), expected, what, statement.name)
     }
 
-    async fn release_rows(&mut self, stock: &[StockChange], reservations: &[Key]) -> Result<(), ShopError> {
+    async fn release_rows(
+        &mut self,
+        stock: &[StockChange],
+        reservations: &[EndedReservation],
+    ) -> Result<(), ShopError> {
         let (plan, statements) = (self.plan, self.statements);
         for (pool, (stock_plan, statement)) in plan.stock.iter().zip(&statements.write_stock).enumerate() {
             let changes: Vec<&StockChange> = stock.iter().filter(|change| change.before.stock.pool == pool).collect();
@@ -235,8 +267,8 @@ impl PgBatch<'_> {
                 continue;
             }
             let keys = changes.iter().map(|change| &change.before.stock.key);
-            let units = |read: fn(&StockChange) -> Option<unreserve_engine::model::Quantity>| -> Vec<Option<i64>> {
-                changes.iter().map(|change| read(change).map(unreserve_engine::model::Quantity::units)).collect()
+            let units = |read: fn(&StockChange) -> Option<Quantity>| -> Vec<Option<i64>> {
+                changes.iter().map(|change| read(change).map(Quantity::units)).collect()
             };
             let parameters = Parameters::new()
                 .with_keys(keys, stock_plan.key.len())
@@ -246,8 +278,40 @@ impl PgBatch<'_> {
                 .with(units(|change| change.on_hand));
             self.write(statement, parameters, changes.len(), &format!("rows of `{}`", stock_plan.table.name)).await?;
         }
-        let parameters = Parameters::new().with_keys(reservations.iter(), plan.reservation.key.len());
-        self.write(&statements.release, parameters, reservations.len(), "reservations").await
+        self.end_reservations(reservations).await?;
+        self.verify(stock).await
+    }
+
+    async fn end_reservations(&mut self, reservations: &[EndedReservation]) -> Result<(), ShopError> {
+        let (plan, statement) = (self.plan, &self.statements.release);
+        let mut parameters = Parameters::new()
+            .with_keys(reservations.iter().map(|ended| &ended.key), plan.reservation.key.len())
+            .with_keys(reservations.iter().map(|ended| &ended.order), 1)
+            .with(reservations.iter().map(|ended| ended.quantity.units()).collect::<Vec<i64>>());
+        for (pool, stock) in plan.stock.iter().enumerate() {
+            for column in 0..stock.key.len() {
+                let held = |ended: &EndedReservation| {
+                    let held = ended.stock.iter().find(|held| held.pool == pool);
+                    held.map(|held| held.key.part(column).to_owned())
+                };
+                parameters = parameters.with(reservations.iter().map(held).collect::<Vec<Option<String>>>());
+            }
+        }
+        let rows =
+            self.link.rows(statement.name, &statement.sql, with_constants(parameters, statement).finish()?).await?;
+        let mut ended = 0_usize;
+        for row in &rows {
+            if !read::<bool>(row, 0, statement.name)? {
+                ended = ended.saturating_add(1);
+            }
+        }
+        expect_all(ended, reservations.len(), "reservations", statement.name)
+    }
+
+    async fn verify(&mut self, stock: &[StockChange]) -> Result<(), ShopError> {
+        let statements = (self.plan, self.statements.read_stock.as_slice());
+        let rows = read_counters(self.link, statements, &changed_rows(stock), Unreadable::Fail).await?;
+        stands_as_written(self.plan, stock, &rows)
     }
 
     async fn cancel_rows(&mut self, orders: &[Key]) -> Result<(), ShopError> {
@@ -283,11 +347,11 @@ impl Batch for PgBatch<'_> {
         Box::pin(examine(self.link, (self.plan, self.statements), orders, Unreadable::Fail))
     }
 
-    fn lock_stock<'a>(&'a mut self, stock: &'a [StockRef]) -> Answer<'a, Vec<StockRow>> {
-        Box::pin(self.lock_stock_rows(stock))
+    fn lock_stock<'a>(&'a mut self, stock: &'a [StockRef], wait: StockWait) -> Answer<'a, Vec<StockRow>> {
+        Box::pin(self.lock_stock_rows(stock, wait))
     }
 
-    fn release<'a>(&'a mut self, stock: &'a [StockChange], reservations: &'a [Key]) -> Answer<'a, ()> {
+    fn release<'a>(&'a mut self, stock: &'a [StockChange], reservations: &'a [EndedReservation]) -> Answer<'a, ()> {
         Box::pin(self.release_rows(stock, reservations))
     }
 

@@ -55,6 +55,7 @@ fn every(statements: &Statements) -> Vec<&Statement> {
         examine_reservations,
         read_stock,
         lock_stock,
+        lock_free_stock,
         write_stock,
         release,
         cancel_orders,
@@ -75,7 +76,13 @@ fn every(statements: &Statements) -> Vec<&Statement> {
         explain_reservations,
         try_lock,
     ];
-    let several = read_stock.iter().chain(lock_stock).chain(write_stock).chain(cancel_orders).chain(explain_by_number);
+    let several = read_stock
+        .iter()
+        .chain(lock_stock)
+        .chain(lock_free_stock)
+        .chain(write_stock)
+        .chain(cancel_orders)
+        .chain(explain_by_number);
     one.into_iter().chain(several).collect()
 }
 

@@ -139,11 +139,13 @@ impl Link {
     }
 }
 
-/// Settings that end with the transaction.
+/// Settings that end with the transaction. A process that was stopped in mid-batch must not keep the shop's rows for
+/// long; and a policy that hides rows must be an error, since a payment that cannot be seen protects nothing.
 pub(super) fn local_settings(statement_timeout_ms: u128, lock_wait: Duration) -> String {
     format!(
         "SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {statement_timeout_ms}; \
-         SET LOCAL idle_in_transaction_session_timeout = 15000; SET LOCAL plan_cache_mode = force_custom_plan; \
+         SET LOCAL idle_in_transaction_session_timeout = 2000; SET LOCAL plan_cache_mode = force_custom_plan; \
+         SET LOCAL row_security = off; \
          SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'",
         lock_wait.as_millis().max(1)
     )

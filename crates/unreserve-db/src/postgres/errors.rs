@@ -2,11 +2,20 @@
 
 use sqlx::Error;
 use sqlx::error::DatabaseError;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
 /// An error of one statement.
 pub(super) fn statement_error(error: &Error, statement: &'static str) -> ShopError {
-    sort(error).during(statement)
+    const SEARCHES: [&str; 6] =
+        ["outlook", "clock_evidence", "survey", "lock_due", "examine_orders", "examine_reservations"];
+    let sorted = sort(error).during(statement);
+    if sorted.code.as_deref() == Some("57014") && SEARCHES.contains(&statement) {
+        return sorted.hint(
+            "an index may be missing: `unreserve profile check` prints the statements that create those a sweep needs",
+        );
+    }
+    sorted
 }
 
 /// An error while connecting: whatever the server refuses then is a matter of the settings.
@@ -54,9 +63,16 @@ fn sort(error: &Error) -> ShopError {
 /// The message of the server, without its DETAIL, which may hold a customer's data.
 fn database_error(error: &dyn DatabaseError) -> ShopError {
     let code = error.code().map(|code| code.to_string()).unwrap_or_default();
-    let kind = kind_of(&code);
+    let kind = match kind_of(&code) {
+        // Only a fatal error ends the connection; a trigger or a foreign server may report the same code and go on.
+        ShopErrorKind::Disconnected if !ends_connection(error) => ShopErrorKind::Other,
+        kind => kind,
+    };
     let sorted = ShopError { kind, code: Some(code), message: error.message().to_owned(), statement: None, hint: None };
     match kind {
+        ShopErrorKind::Permission if sorted.message.contains("row-level security") => {
+            sorted.hint("a policy hides rows from this role, so nobody could say what is paid: give the role BYPASSRLS")
+        }
         ShopErrorKind::Permission => sorted.hint("`unreserve setup --print-grants` prints what the role needs"),
         ShopErrorKind::Full => sorted.hint("make room on the database's disk; nothing of the batch was kept"),
         ShopErrorKind::ReadOnly => sorted.hint("connect to the primary server, with a role that may write"),
@@ -65,6 +81,11 @@ fn database_error(error: &dyn DatabaseError) -> ShopError {
         }
         _ => sorted,
     }
+}
+
+fn ends_connection(error: &dyn DatabaseError) -> bool {
+    let severity = error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity);
+    severity.is_none_or(|severity| matches!(severity, PgSeverity::Fatal | PgSeverity::Panic))
 }
 
 /// The SQLSTATE classes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.

@@ -2,22 +2,21 @@
 
 use unreserve_engine::model::Key;
 use unreserve_engine::plan::Plan;
-use unreserve_engine::shop::{ConditionValueSeen, Explanation, GuardSeen, ReservationSeen, ShopError};
+use unreserve_engine::shop::{ConditionValueSeen, Explanation, GuardSeen, LockTest, ReservationSeen, ShopError};
 
 use super::batch::with_constants;
 use super::connect::Link;
 use super::fragments::Statement;
-use super::render::Statements;
 use super::ledger;
+use super::render::Statements;
 use super::values::{Parameters, read, read_instant, read_now, read_quantity, read_whole_key};
 
 /// Looks an order up by its number, then by its key.
 pub(super) async fn explain(
     link: &mut Link,
-    plan: &Plan,
-    statements: &Statements,
+    (plan, statements): (&Plan, &Statements),
     installed: bool,
-    order: &str,
+    (order, lock): (&str, LockTest),
 ) -> Result<Option<Explanation>, ShopError> {
     let by_number = match &statements.explain_by_number {
         Some(statement) => find(link, plan, statement, order).await?,
@@ -31,7 +30,9 @@ pub(super) async fn explain(
     link.begin_read().await?;
     let rest = read_rest(link, plan, statements, installed, &mut found).await;
     link.end(rest).await?;
-    found.locked = locked(link, statements, &found.key).await;
+    if lock == LockTest::Try {
+        found.locked = locked(link, statements, &found.key).await;
+    }
     Ok(Some(found))
 }
 

@@ -143,8 +143,14 @@ impl<'a> Writer<'a> {
                 let zone = self.constant(Constant::Text(zone.clone()));
                 format!("({column} AT TIME ZONE {zone}::text)")
             }
-            TimeEncoding::EpochSeconds => format!("to_timestamp({column}::double precision)"),
-            TimeEncoding::EpochMilliseconds => format!("to_timestamp({column}::double precision / 1000)"),
+            TimeEncoding::EpochSeconds => {
+                format!(
+                    "to_timestamp(CASE WHEN {column} BETWEEN 0 AND 253402300799 THEN {column} END::double precision)"
+                )
+            }
+            TimeEncoding::EpochMilliseconds => format!(
+                "to_timestamp(CASE WHEN {column} BETWEEN 0 AND 253402300799999 THEN {column} END::double precision / 1000)"
+            ),
         }
     }
 
@@ -152,7 +158,9 @@ impl<'a> Writer<'a> {
     pub(super) fn expires_at(&mut self) -> String {
         let time = self.plan.due.time.clone();
         let instant = self.instant(time.home, &time.column, &time.encoding);
-        format!("({instant} + interval '{} seconds')", self.plan.due.after.as_secs())
+        // A date beyond all calendars means never; adding to it would fail the whole statement.
+        let sane = format!("CASE WHEN {instant} < timestamptz '9999-01-01' THEN {instant} END");
+        format!("({sane} + interval '{} seconds')", self.plan.due.after.as_secs())
     }
 
     /// Whether the reservation `r` has expired: the bare column against the transaction's now, so that an index serves.
@@ -169,8 +177,10 @@ impl<'a> Writer<'a> {
             TimeEncoding::DateTime(Zone::Named(_)) | TimeEncoding::Text { .. } => {
                 format!("{} <= {cutoff}", self.instant(time.home, &time.column, &time.encoding))
             }
-            TimeEncoding::EpochSeconds => format!("{column} <= floor(extract(epoch FROM {cutoff}))"),
-            TimeEncoding::EpochMilliseconds => format!("{column} <= floor(extract(epoch FROM {cutoff}) * 1000)"),
+            TimeEncoding::EpochSeconds => format!("{column} >= 0 AND {column} <= floor(extract(epoch FROM {cutoff}))"),
+            TimeEncoding::EpochMilliseconds => {
+                format!("{column} >= 0 AND {column} <= floor(extract(epoch FROM {cutoff}) * 1000)")
+            }
         }
     }
 
@@ -305,10 +315,13 @@ pub(super) fn table_name(table: &Table) -> String {
 pub(super) fn cast_type(column: &Column) -> String {
     let mut name = String::new();
     let mut depth = 0_u32;
+    let mut quoted = false;
     for letter in column.sql_type.chars() {
+        // A type of the shop's own may have any name, which then stands in double quotes.
+        quoted ^= letter == '"';
         match letter {
-            '(' => depth = depth.saturating_add(1),
-            ')' => depth = depth.saturating_sub(1),
+            '(' if !quoted => depth = depth.saturating_add(1),
+            ')' if !quoted => depth = depth.saturating_sub(1),
             letter if depth == 0 => name.push(letter),
             _ => {}
         }

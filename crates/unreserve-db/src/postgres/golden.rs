@@ -2,11 +2,11 @@
 
 use insta::assert_snapshot;
 use unreserve_engine::plan::{
-    ColumnInfo, Kind, Plan, Policy, Schema, TableInfo, TableName, advise_index, request, resolve,
+    Column, ColumnInfo, Kind, Plan, Policy, Schema, TableInfo, TableName, advise_index, request, resolve,
 };
 use unreserve_engine::profile::{check, parse};
 
-use super::fragments::{Constant, Statement};
+use super::fragments::{Constant, Statement, cast_type};
 use super::grants::{grants, index_statement};
 use super::render::{Statements, render};
 
@@ -238,6 +238,22 @@ fn the_statements_of_composite_keys_decimals_local_times_and_deleted_rows() {
     assert_snapshot!(written(&plan(DEPOT, depot(), Policy::default())));
 }
 
+#[test]
+fn a_cast_keeps_a_types_whole_name_and_drops_its_modifiers() {
+    let rows = [
+        ("character varying(50)", "character varying"),
+        ("numeric(12,3)", "numeric"),
+        ("timestamp(3) with time zone", "timestamp with time zone"),
+        ("character(1)", "bpchar"),
+        ("shop.\"od(d\"\"ly)\"", "shop.\"od(d\"\"ly)\""),
+        ("\"Status\"", "\"Status\""),
+    ];
+    for (sql_type, expected) in rows {
+        let column = Column { name: "a".to_owned(), sql_type: sql_type.to_owned(), kind: Kind::Text };
+        assert_eq!(cast_type(&column), expected, "{sql_type}");
+    }
+}
+
 mod hostile {
     use std::collections::BTreeMap;
 
@@ -406,7 +422,7 @@ mod hostile {
             let plan = renamed(&known, "x", "UTC");
             let (bare, identifiers, _) = taken_apart(&grants(&plan, &role));
             prop_assert!(!bare.contains("zq"), "unquoted in {bare}");
-            prop_assert!(identifiers.iter().any(|identifier| *identifier == role), "the role is named");
+            prop_assert!(identifiers.contains(&role), "the role is named");
         }
     }
 

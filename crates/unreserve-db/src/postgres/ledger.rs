@@ -38,7 +38,8 @@ pub(super) struct BatchPlace<'a> {
 /// Which version of our tables is there.
 pub(super) async fn state(link: &mut Link) -> Result<InstallState, ShopError> {
     const THERE: &str = "/* unreserve state */ SELECT count(*) FROM pg_catalog.pg_class AS c
-        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = 'unreserve' AND c.relname = 'meta'";
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = 'unreserve' AND c.relname = 'meta'
+          AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')";
     const FOUND: &str = "/* unreserve version */ SELECT coalesce(max(version), 0)::bigint FROM unreserve.meta";
     let there = only_row(link.rows("state", THERE, Parameters::new().finish()?).await?, "state")?;
     if read_count(&there, 0, "state")? == 0 {
@@ -55,29 +56,29 @@ pub(super) async fn state(link: &mut Link) -> Result<InstallState, ShopError> {
 
 /// `$1` profile, `$2` token, `$3` host, `$4` process, `$5` state directory, `$6` sweep, `$7` version, `$8` holder.
 /// Free is a lease that nobody holds, that was ours already, whose holder fell silent, whose connection is gone, or
-/// whose state directory is the one whose lock this process has just been given.
+/// whose lock file is the one this process has just been given.
 const ACQUIRE: &str = "/* unreserve acquire */
 WITH taken AS (
     UPDATE unreserve.lease AS l
-    SET epoch = l.epoch + 1, token = $2::text, host = $3::text, process_id = $4::bigint, state_dir = $5::text, heard_at = clock_timestamp(),
+    SET epoch = l.epoch + 1, token = $2::text, host = $3::text, process_id = $4::bigint, lock_file = $5::text, heard_at = clock_timestamp(),
         backend_pid = pg_backend_pid(), backend_start = (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) AS a)
     WHERE l.profile = $1::text AND (
         l.token IS NULL OR l.token = $2::text OR l.heard_at < clock_timestamp() - LEASE
-        OR (l.host = $3::text AND l.state_dir = $5::text)
+        OR (l.host = $3::text AND l.lock_file = $5::text)
         OR NOT EXISTS (SELECT 1 FROM pg_stat_get_activity(l.backend_pid) AS a
                        WHERE a.backend_start IS NULL OR a.backend_start = l.backend_start))
     RETURNING l.epoch
 )
 INSERT INTO unreserve.sweep (sweep_id, profile, version, holder)
 SELECT $6::text::uuid, $1::text, $7::text, $8::text FROM taken
-ON CONFLICT (sweep_id) DO UPDATE SET sweep_id = excluded.sweep_id WHERE false
+ON CONFLICT DO NOTHING
 RETURNING 1";
 
 const LEASE_ROW: &str =
     "/* unreserve lease_row */ INSERT INTO unreserve.lease (profile) VALUES ($1::text) ON CONFLICT DO NOTHING";
 
 const HOLDER: &str = "/* unreserve holder */
-SELECT token, coalesce(host, ''), coalesce(process_id, 0), coalesce(state_dir, ''),
+SELECT token, coalesce(host, ''), coalesce(process_id, 0), coalesce(lock_file, ''),
        coalesce(extract(epoch FROM clock_timestamp() - heard_at), 0)::bigint
 FROM unreserve.lease WHERE profile = $1::text";
 
@@ -91,7 +92,18 @@ pub(super) async fn acquire(link: &mut Link, holder: &Holder, start: &SweepStart
     )
     .await?;
     let outcome = try_acquire(link, holder, start).await;
-    link.end(outcome).await
+    match link.end(outcome).await {
+        // Whoever is in a batch holds the row: that is an answer too.
+        Err(error) if error.kind == ShopErrorKind::LockTimeout => {
+            link.begin_read().await?;
+            let outcome = held_by(link, holder, &start.profile).await;
+            match link.end(outcome).await? {
+                Acquired::Yes => Err(error),
+                held => Ok(held),
+            }
+        }
+        answer => answer,
+    }
 }
 
 async fn try_acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Result<Acquired, ShopError> {
@@ -102,7 +114,7 @@ async fn try_acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Re
             .with(holder.token.clone())
             .with(holder.host.clone())
             .with(i64::from(holder.process_id))
-            .with(holder.state_dir.clone())
+            .with(holder.lock_file.clone())
             .with(start.sweep_id.to_string())
             .with(start.version.clone())
             .with(start.holder.clone());
@@ -115,15 +127,20 @@ async fn try_acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Re
             link.execute("lease_row", LEASE_ROW, profile().finish()?).await?;
         }
     }
-    let row = only_row(link.rows("holder", HOLDER, profile().finish()?).await?, "holder")?;
+    held_by(link, holder, &start.profile).await
+}
+
+async fn held_by(link: &mut Link, holder: &Holder, profile: &str) -> Result<Acquired, ShopError> {
+    let parameters = Parameters::new().with(profile.to_owned()).finish()?;
+    let row = only_row(link.rows("holder", HOLDER, parameters).await?, "holder")?;
     let token: Option<String> = read(&row, 0, "holder")?;
     if token.as_deref() == Some(holder.token.as_str()) {
         // Ours, and the sweep was written before: acquiring again is how a commit under way is waited for.
         return Ok(Acquired::Yes);
     }
     let process_id = u32::try_from(read::<i64>(&row, 2, "holder")?).unwrap_or(0);
-    let (host, state_dir) = (read(&row, 1, "holder")?, read(&row, 3, "holder")?);
-    let other = Holder { token: token.unwrap_or_default(), host, process_id, state_dir };
+    let (host, lock_file) = (read(&row, 1, "holder")?, read(&row, 3, "holder")?);
+    let other = Holder { token: token.unwrap_or_default(), host, process_id, lock_file };
     Ok(Acquired::HeldBy { holder: other, heard_seconds_ago: read(&row, 4, "holder")? })
 }
 

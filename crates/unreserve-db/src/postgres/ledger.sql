@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS unreserve.lease (
     token         text,
     host          text,
     process_id    bigint,
-    state_dir     text,
+    lock_file     text,
     backend_pid   integer,
     backend_start timestamptz,
     heard_at      timestamptz

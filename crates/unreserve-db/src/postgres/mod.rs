@@ -27,7 +27,7 @@ use unreserve_engine::ledger::{
 use unreserve_engine::model::{BatchId, Holder, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, Outlook,
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, LockTest, Outlook,
     Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
 };
 use values::{Parameters, only_row, read, read_count, read_instant, read_now};
@@ -154,8 +154,12 @@ impl CheckedPgShop {
         Ok(ClockEvidence {
             now: read_now(&row, 0, statement.name)?,
             newest_creation: read_instant(&row, 1, statement.name)?,
-            unreadable: read_count(&row, 2, statement.name)?,
-            looked_at: read_count(&row, 3, statement.name)?,
+            recent: read_count(&row, 2, statement.name)?,
+            ahead: read_count(&row, 3, statement.name)?,
+            backwards: read_count(&row, 4, statement.name)?,
+            // The types of the columns leave nothing unreadable here.
+            unreadable: 0,
+            looked_at: read_count(&row, 5, statement.name)?,
         })
     }
 
@@ -256,9 +260,9 @@ impl CheckedShop for CheckedPgShop {
         })
     }
 
-    fn explain<'a>(&'a mut self, order: &'a str) -> Answer<'a, Option<Explanation>> {
+    fn explain<'a>(&'a mut self, order: &'a str, lock: LockTest) -> Answer<'a, Option<Explanation>> {
         let installed = self.info.installed == InstallState::Current;
-        Box::pin(explain::explain(&mut self.link, &self.plan, &self.statements, installed, order))
+        Box::pin(explain::explain(&mut self.link, (&self.plan, &self.statements), installed, (order, lock)))
     }
 
     fn acquire<'a>(&'a mut self, holder: &'a Holder, start: &'a SweepStart) -> Answer<'a, Acquired> {

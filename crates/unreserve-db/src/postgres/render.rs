@@ -3,7 +3,7 @@
 //! Every write repeats the due predicate; every statement that follows a lock is a new one, since after a lock wait
 //! only the locked row is re-checked and a sub-select keeps its old snapshot (RELIABILITY, finding 1).
 
-use unreserve_engine::plan::{Column, Plan, ReleasePlan, StockPlan};
+use unreserve_engine::plan::{Column, Plan, ReleasePlan, SKEW, StockPlan, ZONE_WIDTH};
 use unreserve_engine::profile::ExpiryHome;
 
 use super::fragments::{
@@ -30,6 +30,8 @@ pub(super) struct Statements {
     pub(super) read_stock: Vec<Statement>,
     /// The same, locking the rows.
     pub(super) lock_stock: Vec<Statement>,
+    /// The same, leaving out rows that others have locked.
+    pub(super) lock_free_stock: Vec<Statement>,
     /// The counters' change.
     pub(super) write_stock: Vec<Statement>,
     /// The end of reservations.
@@ -57,6 +59,7 @@ pub(super) fn render(plan: &Plan, installed: bool) -> Statements {
         examine_reservations: examine_reservations(plan),
         read_stock: plan.stock.iter().map(|stock| stock_rows(plan, stock, Lock::None)).collect(),
         lock_stock: plan.stock.iter().map(|stock| stock_rows(plan, stock, Lock::Stock)).collect(),
+        lock_free_stock: plan.stock.iter().map(|stock| stock_rows(plan, stock, Lock::FreeStock)).collect(),
         write_stock: plan.stock.iter().map(|stock| write_stock(plan, stock)).collect(),
         release: release(plan),
         cancel_orders: (!plan.order.cancel.is_empty()).then(|| cancel_orders(plan)),
@@ -72,6 +75,7 @@ enum Lock {
     None,
     Orders,
     Stock,
+    FreeStock,
 }
 
 /// `$1` how many rows to read at most; the last column tells how many were.
@@ -114,12 +118,20 @@ fn clock_evidence(plan: &Plan) -> Statement {
         None => "NULL::timestamptz".to_owned(),
     };
     let column = w.expiry_column();
-    let now = micros("now()");
-    let created = micros(&created);
+    let (now, newest) = (micros("now()"), micros("max(created) FILTER (WHERE near)"));
+    let instant = match &plan.due.created_at {
+        Some(created) if created.column != plan.due.time.column => w.expires_at(),
+        // The column of creation decides itself: nothing can stand before it.
+        _ => "NULL::timestamptz".to_owned(),
+    };
     w.finish(&format!(
-        "SELECT {now}, max(created), count(*) FILTER (WHERE unreadable), count(*)\nFROM (\n\
-         SELECT {created} AS created, false AS unreadable\n{line}\n\
-         WHERE {active}\nORDER BY {column} DESC LIMIT 1000\n) AS newest"
+        "SELECT {now}, {newest}, count(*) FILTER (WHERE near AND created > now() - interval '1 day'),\n\
+         count(*) FILTER (WHERE near AND created > now() + interval '{} seconds'), count(*) FILTER (WHERE expiry <= created), count(*)\n\
+         FROM (\nSELECT created, expiry, created <= now() + interval '{} seconds' AS near FROM (\n\
+         SELECT {created} AS created, {instant} AS expiry\n{line}\n\
+         WHERE {active}\nORDER BY {column} DESC LIMIT 1000\n) AS newest) AS judged",
+        SKEW.as_secs(),
+        ZONE_WIDTH.as_secs(),
     ))
 }
 
@@ -211,7 +223,11 @@ fn own_keys(stock: &StockPlan) -> Vec<&Column> {
 /// `$1…` the keys, in the order in which they are locked.
 fn stock_rows(plan: &Plan, stock: &StockPlan, lock: Lock) -> Statement {
     let keys = own_keys(stock);
-    let name = if lock == Lock::Stock { "lock_stock" } else { "read_stock" };
+    let name = match lock {
+        Lock::Stock => "lock_stock",
+        Lock::FreeStock => "lock_free_stock",
+        Lock::None | Lock::Orders => "read_stock",
+    };
     let w = Writer::new(plan, name, keys.len());
     let counter = |column: &Option<Column>| {
         column.as_ref().map_or_else(|| "NULL::bigint".to_owned(), |column| w.quantity("s", column))
@@ -220,7 +236,11 @@ fn stock_rows(plan: &Plan, stock: &StockPlan, lock: Lock) -> Statement {
         column.as_ref().map_or_else(|| "true".to_owned(), |column| format!("s.{} IS NULL", quoted(&column.name)))
     };
     // NO KEY UPDATE is what the UPDATE takes; it does not stand in the way of the foreign keys of new order lines.
-    let lock = if lock == Lock::Stock { "\nFOR NO KEY UPDATE OF s" } else { "" };
+    let lock = match lock {
+        Lock::Stock => "\nFOR NO KEY UPDATE OF s",
+        Lock::FreeStock => "\nFOR NO KEY UPDATE OF s SKIP LOCKED",
+        Lock::None | Lock::Orders => "",
+    };
     let body = format!(
         "SELECT t.place, {}, {}, {}, {}\nFROM unnest({}) WITH ORDINALITY AS t({}, place)\nJOIN {} AS s ON {}\nORDER BY t.place{lock}",
         counter(&stock.reserved),
@@ -267,29 +287,72 @@ fn write_stock(plan: &Plan, stock: &StockPlan) -> Statement {
     ))
 }
 
-/// `$1…` the reservations' keys.
+/// `$1…` the reservations' keys, then the orders' keys, the quantities, and the keys of the stock they hold, as they were
+/// examined: the shop may change a reservation without the order's lock. Gives a row for each that ended, and whether it
+/// still seems active, which only a trigger can bring about.
 fn release(plan: &Plan) -> Statement {
     let keys: Vec<&Column> = plan.reservation.key.iter().collect();
-    let mut w = Writer::new(plan, "release", keys.len());
-    let (active, due) = (w.active(), w.due());
-    let arrays = format!("unnest({}) AS t({})", key_arrays(&keys, 1), key_names(keys.len()));
-    let (order_table, order_match) = match plan.due.time.home {
-        ExpiryHome::Reservation => (String::new(), String::new()),
-        ExpiryHome::Order => (
-            format!(", {} AS o", table_name(&plan.order.table)),
-            format!(" AND o.{} = r.{}", quoted(&plan.order.key.name), quoted(&plan.reservation.order.name)),
-        ),
-    };
-    let condition = format!("WHERE {}{order_match} AND {active} AND {due}", key_matches("r", &keys));
-    let table = table_name(&plan.reservation.table);
+    let stock: Vec<&Column> = plan.stock.iter().flat_map(|stock| &stock.key).map(|(_, theirs)| theirs).collect();
+    let order_place = keys.len().saturating_add(1);
+    let (quantity_place, stock_place) = (order_place.saturating_add(1), order_place.saturating_add(2));
+    let mut w = Writer::new(plan, "release", order_place.saturating_add(1).saturating_add(stock.len()));
+    let (active, due, unpaid, cancelled, unguarded) = (w.active(), w.due(), w.unpaid(), w.cancelled(), w.unguarded());
+    let quantity = w.quantity("r", &plan.reservation.quantity);
+    let stock_arrays = (0..stock.len()).map(|index| format!(", ${}::text[]", stock_place.saturating_add(index)));
+    let stock_names = (0..stock.len()).map(|index| format!(", s{index}"));
+    let given = format!(
+        "unnest({}, ${order_place}::text[]::{}[], ${quantity_place}::bigint[]{}) AS t({}, order_key, quantity{})",
+        key_arrays(&keys, 1),
+        cast_type(&plan.order.key),
+        stock_arrays.collect::<String>(),
+        key_names(keys.len()),
+        stock_names.collect::<String>(),
+    );
+    let condition = format!(
+        "WHERE {} AND o.{} = r.{} AND o.{} = t.order_key\n  AND {active} AND {due}\n  AND {quantity} = t.quantity{}\n  \
+         AND ({unpaid} OR {cancelled})\n  AND {unguarded}",
+        key_matches("r", &keys),
+        quoted(&plan.order.key.name),
+        quoted(&plan.reservation.order.name),
+        quoted(&plan.order.key.name),
+        holds_the_same(plan),
+    );
+    let (table, orders) = (table_name(&plan.reservation.table), table_name(&plan.order.table));
     let body = match &plan.reservation.release {
-        ReleasePlan::Delete => format!("DELETE FROM {table} AS r USING {arrays}{order_table}\n{condition}"),
+        ReleasePlan::Delete => {
+            format!("DELETE FROM {table} AS r USING {given}, {orders} AS o\n{condition}\nRETURNING false")
+        }
         ReleasePlan::Mark(sets) => {
             let sets = list(w.assignments(sets));
-            format!("UPDATE {table} AS r SET {sets}\nFROM {arrays}{order_table}\n{condition}")
+            format!(
+                "UPDATE {table} AS r SET {sets}\nFROM {given}, {orders} AS o\n{condition}\nRETURNING coalesce({active}, false)"
+            )
         }
     };
     w.finish(&body)
+}
+
+/// That the reservation `r` holds the stock rows that were examined, and no others.
+fn holds_the_same(plan: &Plan) -> String {
+    let mut text = String::new();
+    let mut index = 0_usize;
+    for stock in &plan.stock {
+        let (mut none, mut same) = (Vec::new(), Vec::new());
+        let mut given = Vec::new();
+        for (_, theirs) in &stock.key {
+            none.push(format!("r.{} IS NULL", quoted(&theirs.name)));
+            same.push(format!("{} = t.s{index}", super::fragments::text("r", theirs)));
+            given.push(format!("t.s{index} IS NULL"));
+            index = index.saturating_add(1);
+        }
+        text.push_str(&format!(
+            "\n  AND CASE WHEN {} THEN {} ELSE {} END",
+            given.join(" AND "),
+            none.join(" OR "),
+            same.join(" AND ")
+        ));
+    }
+    text
 }
 
 /// `$1` the orders' keys.

@@ -7,9 +7,13 @@ use std::pin::Pin;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 use unreserve_engine::ledger::{BatchRecord, Entry};
-use unreserve_engine::model::{BatchId, ExaminedOrder, Key, LockedOrder, StockChange, StockRef, StockRow, SweepId};
+use unreserve_engine::model::{
+    BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, StockChange, StockRef, StockRow, SweepId,
+};
 use unreserve_engine::plan::Plan;
-use unreserve_engine::shop::{Answer, Batch, BatchStart, Committed, Selection, ShopError, ShopErrorKind, UNREADABLE};
+use unreserve_engine::shop::{
+    Answer, Batch, BatchStart, Committed, Selection, ShopError, ShopErrorKind, StockWait, UNREADABLE,
+};
 
 use super::connect::Link;
 use super::fragments::Statement;
@@ -17,6 +21,7 @@ use super::ledger;
 use super::render::{Line, Statements};
 use super::rows;
 use super::values::{Parameters, instant, json_key, json_quantity};
+use crate::verify::{changed_rows, stands_as_written};
 
 /// One examination reads no more reservations than this: nobody's order has so many.
 const RESERVATIONS_MAX: i64 = 200_000;
@@ -220,7 +225,11 @@ impl SqliteBatch<'_> {
         Err(ShopError::new(ShopErrorKind::Invariant, message).during(statement.name))
     }
 
-    async fn release_rows(&mut self, stock: &[StockChange], reservations: &[Key]) -> Result<(), ShopError> {
+    async fn release_rows(
+        &mut self,
+        stock: &[StockChange],
+        reservations: &[EndedReservation],
+    ) -> Result<(), ShopError> {
         let (plan, statements) = (self.plan, self.statements);
         for (pool, (stock_plan, statement)) in plan.stock.iter().zip(&statements.write_stock).enumerate() {
             let changes: Vec<Vec<Json>> = stock
@@ -234,14 +243,18 @@ impl SqliteBatch<'_> {
             let parameters = Parameters::new().with_json(&changes);
             self.write(statement, parameters, changes.len(), &format!("rows of `{}`", stock_plan.table.name)).await?;
         }
-        let parameters = Parameters::new().with(self.cutoff_ms).with_keys(reservations);
+        // Nobody else writes while this batch is open: the keys say enough of what was examined.
+        let keys: Vec<Key> = reservations.iter().map(|ended| ended.key.clone()).collect();
+        let parameters = Parameters::new().with(self.cutoff_ms).with_keys(&keys);
         self.write(
             &statements.release,
             parameters,
             reservations.len(),
             &format!("rows of `{}`", plan.reservation.table.name),
         )
-        .await
+        .await?;
+        let rows = counters(self.link, (plan, statements), &changed_rows(stock), Unreadable::Fail).await?;
+        stands_as_written(plan, stock, &rows)
     }
 
     async fn cancel_rows(&mut self, orders: &[Key]) -> Result<(), ShopError> {
@@ -286,11 +299,11 @@ impl Batch for SqliteBatch<'_> {
         Box::pin(examine(self.link, (self.plan, self.statements), self.cutoff_ms, orders, Unreadable::Fail))
     }
 
-    fn lock_stock<'a>(&'a mut self, stock: &'a [StockRef]) -> Answer<'a, Vec<StockRow>> {
+    fn lock_stock<'a>(&'a mut self, stock: &'a [StockRef], _: StockWait) -> Answer<'a, Vec<StockRow>> {
         Box::pin(counters(self.link, (self.plan, self.statements), stock, Unreadable::Fail))
     }
 
-    fn release<'a>(&'a mut self, stock: &'a [StockChange], reservations: &'a [Key]) -> Answer<'a, ()> {
+    fn release<'a>(&'a mut self, stock: &'a [StockChange], reservations: &'a [EndedReservation]) -> Answer<'a, ()> {
         Box::pin(self.release_rows(stock, reservations))
     }
 

@@ -101,11 +101,11 @@ pub(super) async fn acquire(link: &mut Link, holder: &Holder, start: &SweepStart
 /// Free is a lease that nobody holds, that is ours already, whose holder fell silent, or whose state directory is the
 /// one whose lock this process has been given: its holder is dead. Nobody writes between the look and the taking.
 async fn try_acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Result<Acquired, ShopError> {
-    const LOOK: &str = "/* unreserve lease */ SELECT token, host, process_id, state_dir, heard_at FROM unreserve_lease WHERE profile = ?1";
+    const LOOK: &str = "/* unreserve lease */ SELECT token, host, process_id, lock_file, heard_at FROM unreserve_lease WHERE profile = ?1";
     const TAKE: &str = "/* unreserve acquire */
-INSERT INTO unreserve_lease (profile, epoch, token, host, process_id, state_dir, heard_at) VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6)
+INSERT INTO unreserve_lease (profile, epoch, token, host, process_id, lock_file, heard_at) VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (profile) DO UPDATE SET epoch = epoch + 1, token = excluded.token, host = excluded.host,
-    process_id = excluded.process_id, state_dir = excluded.state_dir, heard_at = excluded.heard_at";
+    process_id = excluded.process_id, lock_file = excluded.lock_file, heard_at = excluded.heard_at";
     const BEGIN: &str = "/* unreserve sweep */
 INSERT INTO unreserve_sweep (sweep_id, profile, version, holder, started_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
     let now = now(link).await?;
@@ -114,10 +114,10 @@ INSERT INTO unreserve_sweep (sweep_id, profile, version, holder, started_at) VAL
         && let Some(token) = read::<Option<String>>(row, 0, "lease")?
     {
         let process_id = u32::try_from(read::<i64>(row, 2, "lease")?).unwrap_or(0);
-        let other = Holder { token, host: read(row, 1, "lease")?, process_id, state_dir: read(row, 3, "lease")? };
+        let other = Holder { token, host: read(row, 1, "lease")?, process_id, lock_file: read(row, 3, "lease")? };
         // A clock that was set back must not keep a dead holder alive for ever.
         let silent_ms = now.saturating_sub(read(row, 4, "lease")?).saturating_abs();
-        let same_place = other.host == holder.host && other.state_dir == holder.state_dir;
+        let same_place = other.host == holder.host && other.lock_file == holder.lock_file;
         if other.token != holder.token && !same_place && silent_ms < LEASE_MS {
             return Ok(Acquired::HeldBy {
                 holder: other,
@@ -130,7 +130,7 @@ INSERT INTO unreserve_sweep (sweep_id, profile, version, holder, started_at) VAL
         .with(holder.token.clone())
         .with(holder.host.clone())
         .with(i64::from(holder.process_id))
-        .with(holder.state_dir.clone())
+        .with(holder.lock_file.clone())
         .with(now);
     link.execute("acquire", TAKE, taken.plain()?).await?;
     let begun = Parameters::new()

@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS unreserve_lease (
     token      TEXT,
     host       TEXT    NOT NULL,
     process_id INTEGER NOT NULL,
-    state_dir  TEXT    NOT NULL,
+    lock_file  TEXT    NOT NULL,
     heard_at   INTEGER NOT NULL
 );
 

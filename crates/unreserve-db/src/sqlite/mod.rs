@@ -26,7 +26,7 @@ use unreserve_engine::ledger::{
 use unreserve_engine::model::{BatchId, Holder, Key, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, Outlook,
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, LockTest, Outlook,
     Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
 };
 use values::{Parameters, instant, only_row, read, read_count, read_instant};
@@ -156,15 +156,20 @@ impl Shop for SqliteShop {
 
 impl CheckedSqliteShop {
     async fn read_clock(&mut self) -> Result<ClockEvidence, ShopError> {
-        let now = to_instant(ledger::now(&mut self.link).await?)?;
+        let now_ms = ledger::now(&mut self.link).await?;
+        let now = to_instant(now_ms)?;
         let statement = &self.statements.clock_evidence;
-        let rows = self.link.rows(statement.name, &statement.sql, Parameters::new().finish(statement)?).await?;
+        let parameters = Parameters::new().with(now_ms).finish(statement)?;
+        let rows = self.link.rows(statement.name, &statement.sql, parameters).await?;
         let row = only_row(rows, statement.name)?;
         Ok(ClockEvidence {
             now,
             newest_creation: read_instant(&row, 0, statement.name)?,
-            unreadable: read_count(&row, 1, statement.name)?,
-            looked_at: read_count(&row, 2, statement.name)?,
+            recent: read_count(&row, 1, statement.name)?,
+            ahead: read_count(&row, 2, statement.name)?,
+            backwards: read_count(&row, 3, statement.name)?,
+            unreadable: read_count(&row, 4, statement.name)?,
+            looked_at: read_count(&row, 5, statement.name)?,
         })
     }
 
@@ -242,7 +247,7 @@ impl CheckedShop for CheckedSqliteShop {
         })
     }
 
-    fn explain<'a>(&'a mut self, order: &'a str) -> Answer<'a, Option<Explanation>> {
+    fn explain<'a>(&'a mut self, order: &'a str, _: LockTest) -> Answer<'a, Option<Explanation>> {
         Box::pin(async move {
             self.link.begin_read().await?;
             let outcome = self.read_order(order).await;

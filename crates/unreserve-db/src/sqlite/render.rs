@@ -3,7 +3,7 @@
 //! Whatever speaks of time begins with the cutoff as `?1`, in milliseconds since 1970: it is read once a batch, so that
 //! every statement of the batch means the same instant. Many keys come as one JSON parameter, a row a key.
 
-use unreserve_engine::plan::{Column, Plan, ReleasePlan, StockPlan};
+use unreserve_engine::plan::{Column, Plan, ReleasePlan, SKEW, StockPlan, ZONE_WIDTH};
 use unreserve_engine::profile::ExpiryHome;
 
 use super::fragments::{
@@ -120,15 +120,24 @@ fn outlook(plan: &Plan, installed: bool) -> Statement {
 
 /// No parameter. Looks at the newest reservations that hold stock, at most 1,000.
 fn clock_evidence(plan: &Plan) -> Statement {
-    let mut w = Writer::new(plan, "clock_evidence", 0);
+    let mut w = Writer::new(plan, "clock_evidence", 1);
     let (line, active, column, expires_at) = (w.line(), w.active(), w.expiry_column(), w.expires_at());
     let created = match &plan.due.created_at {
         Some(created) => instant(created.home, &created.column, &created.encoding),
         None => "NULL".to_owned(),
     };
+    let expiry = match &plan.due.created_at {
+        Some(created) if created.column != plan.due.time.column => expires_at.clone(),
+        // The column of creation decides itself: nothing can stand before it.
+        _ => "NULL".to_owned(),
+    };
+    let (skew, width) = (SKEW.as_millis(), ZONE_WIDTH.as_millis());
     w.finish(&format!(
-        "SELECT max(created), sum(unreadable), count(*)\nFROM (\n\
-         SELECT {created} AS created, {column} IS NOT NULL AND {expires_at} IS NULL AS unreadable\n{line}\n\
+        "SELECT max(created) FILTER (WHERE created <= ?1 + {width}),\n\
+         count(*) FILTER (WHERE created BETWEEN ?1 - 86400000 AND ?1 + {width}),\n\
+         count(*) FILTER (WHERE created BETWEEN ?1 + {skew} + 1 AND ?1 + {width}),\n\
+         count(*) FILTER (WHERE expiry <= created), count(*) FILTER (WHERE unreadable), count(*)\nFROM (\n\
+         SELECT {created} AS created, {expiry} AS expiry, {column} IS NOT NULL AND {expires_at} IS NULL AS unreadable\n{line}\n\
          WHERE {active}\nORDER BY {column} DESC LIMIT 1000\n)"
     ))
 }

@@ -3,7 +3,8 @@
 use sqlx::{AssertSqlSafe, Connection};
 use unreserve_engine::ledger::{SetAside, SweepEnd};
 use unreserve_engine::model::BatchId;
-use unreserve_engine::shop::{Acquired, Committed, InstallState, Selection, ShopErrorKind};
+use unreserve_engine::model::EndedReservation;
+use unreserve_engine::shop::{Acquired, Committed, InstallState, Selection, ShopErrorKind, StockWait};
 
 use crate::place::{MALIKLI, Place, dump, holder, start, sweep_start, swept};
 
@@ -76,8 +77,14 @@ async fn a_batch_that_is_dropped_or_rolled_back_leaves_nothing() {
             .collect::<std::collections::BTreeSet<_>>()
             .into_iter()
             .collect();
-        assert_eq!(batch.lock_stock(&stock).await.unwrap().len(), 5);
-        batch.release(&[], &due.iter().map(|one| one.key.clone()).collect::<Vec<_>>()).await.unwrap();
+        assert_eq!(batch.lock_stock(&stock, StockWait::Bounded).await.unwrap().len(), 5);
+        let ended = due.iter().map(|one| EndedReservation {
+            key: one.key.clone(),
+            order: examined[0].key.clone(),
+            quantity: one.quantity,
+            stock: one.stock.clone(),
+        });
+        batch.release(&[], &ended.collect::<Vec<_>>()).await.unwrap();
         if rolled_back {
             batch.rollback().await.unwrap();
         } else {

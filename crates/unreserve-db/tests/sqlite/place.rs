@@ -118,8 +118,8 @@ pub(crate) async fn check(mut shop: Box<dyn Shop>, profile: &str) -> Result<Box<
     shop.check(plan).await
 }
 
-pub(crate) fn holder(token: &str, state_dir: &str) -> Holder {
-    Holder { token: token.to_owned(), host: "till".to_owned(), process_id: 7, state_dir: state_dir.to_owned() }
+pub(crate) fn holder(token: &str, lock_file: &str) -> Holder {
+    Holder { token: token.to_owned(), host: "till".to_owned(), process_id: 7, lock_file: lock_file.to_owned() }
 }
 
 pub(crate) fn sweep_request(token: &str) -> SweepRequest {

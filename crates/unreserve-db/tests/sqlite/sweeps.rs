@@ -4,7 +4,7 @@ use std::path::Path;
 
 use unreserve_db::{Options, demo, open};
 use unreserve_engine::ledger::HistoryQuery;
-use unreserve_engine::shop::InstallState;
+use unreserve_engine::shop::{InstallState, LockTest};
 use unreserve_engine::sweep::{Silent, dry_sweep, sweep};
 
 use crate::place::{MALIKLI, Place, Still, check, dump, sweep_request, swept};
@@ -117,13 +117,13 @@ async fn a_larger_shop_ends_with_counters_that_fit_its_reservations() {
         place.ask("SELECT sum(quantity), sum(kind = 'release'), sum(kind = 'cancel') FROM unreserve_entry").await;
     let batches = place.ask("SELECT sum(units), sum(reservations), sum(orders_cancelled) FROM unreserve_batch").await;
     assert_eq!(ledger, batches);
-    let explained = shop.explain("M-7").await.unwrap().unwrap();
+    let explained = shop.explain("M-7", LockTest::Try).await.unwrap().unwrap();
     assert!(explained.guards[0].holds && explained.unpaid && explained.locked == Some(false));
-    let explained = shop.explain(&explained.key.to_string()).await.unwrap().unwrap();
+    let explained = shop.explain(&explained.key.to_string(), LockTest::Leave).await.unwrap().unwrap();
     assert_eq!(explained.number.as_deref(), Some("M-7"));
-    let released = shop.explain("M-1").await.unwrap().unwrap();
+    let released = shop.explain("M-1", LockTest::Try).await.unwrap().unwrap();
     assert_eq!((released.ledger.len(), released.cancelled, released.reservations.len()), (3, true, 2));
-    assert!(shop.explain("M-99").await.unwrap().is_none());
+    assert!(shop.explain("M-99", LockTest::Try).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -55,8 +55,8 @@ pub struct Holder {
     pub host: String,
     /// The process's number on that machine.
     pub process_id: u32,
-    /// The state directory whose lock file the process holds.
-    pub state_dir: String,
+    /// The lock file that the process holds, with its whole path.
+    pub lock_file: String,
 }
 
 impl fmt::Display for Holder {

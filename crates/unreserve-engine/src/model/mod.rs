@@ -10,6 +10,6 @@ mod stock;
 pub use duration::{DurationError, parse_duration, write_duration};
 pub use id::{BatchId, Holder, SweepId};
 pub use key::Key;
-pub use order::{ActiveReservation, ExaminedOrder, LockedOrder, Position, StockRef};
+pub use order::{ActiveReservation, EndedReservation, ExaminedOrder, LockedOrder, Position, StockRef};
 pub use quantity::{Quantity, QuantityError};
 pub use stock::{StockChange, StockRow};

@@ -50,6 +50,19 @@ pub struct ActiveReservation {
     pub stock: Vec<StockRef>,
 }
 
+/// A reservation that a batch ends, as it was examined: the write repeats all of this as its guard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedReservation {
+    /// The reservation's key.
+    pub key: Key,
+    /// The order it belongs to.
+    pub order: Key,
+    /// What it holds.
+    pub quantity: Quantity,
+    /// The stock rows it holds.
+    pub stock: Vec<StockRef>,
+}
+
 /// Everything known of one order, read in one new statement under its lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExaminedOrder {

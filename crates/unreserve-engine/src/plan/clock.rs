@@ -2,15 +2,22 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::due::{Due, TimePlan};
+use super::due::Due;
 
 /// What was read to judge the clock relation by: one answer of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockEvidence {
     /// The database's now.
     pub now: Timestamp,
-    /// The newest instant of creation among the newest reservations that hold stock, read as the plan reads it.
+    /// The newest instant of creation among the newest reservations that hold stock, read as the plan reads it; more than
+    /// a zone's width ahead is a sentinel or a slip, and left out.
     pub newest_creation: Option<Timestamp>,
+    /// How many of them were created within the last day, or in the future by at most a zone's width.
+    pub recent: u64,
+    /// How many of those were created in the future.
+    pub ahead: u64,
+    /// How many expire no later than they were created, which cannot be where both columns are read rightly.
+    pub backwards: u64,
     /// How many reservations that hold stock have an expiry that cannot be read as an instant.
     pub unreadable: u64,
     /// How many reservations that hold stock were looked at.
@@ -27,6 +34,20 @@ pub enum ClockFault {
         column: String,
         /// How far ahead it is.
         ahead_seconds: i64,
+    },
+    /// Rows seem to have expired before they were made.
+    #[error(
+        "{backwards} of {looked_at} reservations expire before they were created: `{column}` and `{created}` are not read alike"
+    )]
+    Backwards {
+        /// The expiry column.
+        column: String,
+        /// The creation column.
+        created: String,
+        /// How many.
+        backwards: u64,
+        /// Of how many.
+        looked_at: u64,
     },
     /// The column carries no zone and nothing shows that it is UTC.
     #[error("column `{column}` carries no time zone, and nothing shows which one it is in")]
@@ -60,6 +81,7 @@ impl ClockFault {
     pub fn hint(&self) -> String {
         match self {
             Self::FromTheFuture { .. } => "the shop writes it in another time zone than the profile says (or its clock is ahead): set `time_zone` in the profile, for example \"Europe/Vienna\"".to_owned(),
+            Self::Backwards { .. } => "the two columns are written in different zones or units: say for each what it holds, { column = \"…\", time = \"…\" }".to_owned(),
             Self::Unproven { .. } => "say in the profile which zone the shop writes it in: time_zone = \"UTC\", or a name such as \"Europe/Vienna\"".to_owned(),
             Self::Unreadable { .. } => "look at the column's values, and correct `time` of the column in the profile".to_owned(),
             Self::Stopped { .. } => "set the clock of the database's machine".to_owned(),
@@ -68,7 +90,9 @@ impl ClockFault {
 }
 
 /// A clock this far ahead of the database's is skew between two machines; more is another zone.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
+pub const SKEW: SignedDuration = SignedDuration::from_mins(5);
+/// No two zones are further apart.
+pub const ZONE_WIDTH: SignedDuration = SignedDuration::from_hours(26);
 /// A newest row this young, read as UTC, cannot have been written west of Greenwich, so nothing can be released early.
 const PROOF: SignedDuration = SignedDuration::from_mins(10);
 /// 2026-01-01: every right clock is later.
@@ -91,15 +115,21 @@ pub fn judge_clock(due: &Due, evidence: &ClockEvidence) -> Result<(), ClockFault
         });
     }
     let age = evidence.newest_creation.map(|newest| evidence.now.duration_since(newest));
-    let witness = due.created_at.as_ref().map_or(&expiry, |created| &created.column.name);
-    if let Some(age) = age {
-        let ahead = age.checked_neg().unwrap_or(SignedDuration::ZERO);
-        if ahead > SKEW {
-            return Err(ClockFault::FromTheFuture { column: witness.clone(), ahead_seconds: ahead.as_secs() });
-        }
+    let witness = due.created_at.as_ref().map_or(&due.time.column.name, |created| &created.column.name);
+    if evidence.ahead > 0 && evidence.ahead.saturating_mul(2) >= evidence.recent {
+        let ahead = age.and_then(SignedDuration::checked_neg).unwrap_or(SignedDuration::ZERO);
+        return Err(ClockFault::FromTheFuture { column: witness.clone(), ahead_seconds: ahead.as_secs() });
     }
-    let unproven = |time: &TimePlan| !time.declared && evidence.looked_at > 0;
-    if unproven(&due.time) && age.is_none_or(|age| age > PROOF) {
+    if evidence.backwards.saturating_mul(2) > evidence.looked_at {
+        let (backwards, looked_at) = (evidence.backwards, evidence.looked_at);
+        return Err(ClockFault::Backwards { column: expiry, created: witness.clone(), backwards, looked_at });
+    }
+    // Another column can be written by another clock: it proves something only where it is of the same make.
+    let of_one_make = due.created_at.as_ref().is_some_and(|created| {
+        !created.declared && created.home == due.time.home && created.column.kind == due.time.column.kind
+    });
+    let proven = of_one_make && age.is_some_and(|age| age <= PROOF);
+    if !due.time.declared && evidence.looked_at > 0 && !proven {
         return Err(ClockFault::Unproven { column: expiry });
     }
     Ok(())
@@ -110,7 +140,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::plan::{Column, Kind, TimeEncoding, Zone};
+    use crate::plan::{Column, Kind, TimeEncoding, TimePlan, Zone};
     use crate::profile::ExpiryHome;
 
     fn time(name: &str, declared: bool) -> TimePlan {
@@ -126,9 +156,37 @@ mod tests {
             created_at: Some(time("created_at", declared)),
         };
         let newest_creation = newest_age_seconds.map(|age| now.checked_sub(SignedDuration::from_secs(age)).unwrap());
-        let evidence = ClockEvidence { now, newest_creation, unreadable, looked_at: 5 };
+        let ahead = u64::from(newest_age_seconds.is_some_and(|age| age < -300));
+        let evidence = ClockEvidence { now, newest_creation, recent: 1, ahead, backwards: 0, unreadable, looked_at: 5 };
         let verdict = judge_clock(&due, &evidence).map_or_else(|fault| fault.to_string(), |()| "right".to_owned());
         assert!(verdict.contains(expected), "{verdict} does not contain {expected}");
+    }
+
+    #[test]
+    fn a_column_of_another_make_proves_nothing_and_backwards_rows_stop_it() {
+        let now = Timestamp::from_second(1_795_000_000).unwrap();
+        let good = ClockEvidence {
+            now,
+            newest_creation: Some(now),
+            recent: 5,
+            ahead: 0,
+            backwards: 2,
+            unreadable: 0,
+            looked_at: 5,
+        };
+        let plan = |created: Option<TimePlan>| Due {
+            time: time("expires_at", false),
+            after: Duration::ZERO,
+            created_at: created,
+        };
+        assert_eq!(judge_clock(&plan(Some(time("created_at", false))), &good), Ok(()));
+        assert!(matches!(judge_clock(&plan(Some(time("created_at", true))), &good), Err(ClockFault::Unproven { .. })));
+        assert!(matches!(judge_clock(&plan(None), &good), Err(ClockFault::Unproven { .. })));
+        let backwards = ClockEvidence { backwards: 3, ..good };
+        let fault = judge_clock(&plan(Some(time("created_at", false))), &backwards);
+        assert!(matches!(fault, Err(ClockFault::Backwards { .. })));
+        let one_slip = ClockEvidence { ahead: 1, ..good };
+        assert_eq!(judge_clock(&plan(Some(time("created_at", false))), &one_slip), Ok(()));
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod resolve;
 mod schema;
 mod table;
 
-pub use clock::{ClockEvidence, ClockFault, judge_clock};
+pub use clock::{ClockEvidence, ClockFault, SKEW, ZONE_WIDTH, judge_clock};
 pub use condition::{Assignment, Condition, Test, Value};
 pub use due::{Due, Policy, TimeEncoding, TimePlan, Zone};
 pub use effect::{ReleasePlan, StockPlan};

@@ -66,8 +66,13 @@ pub fn check(file: ProfileFile) -> Result<Profile, Problems> {
     }
     check_guards(&file.guard, &mut problems);
     check_reservation(&file.reservation, &mut problems);
-    for stock in &file.stock {
+    for (index, stock) in file.stock.iter().enumerate() {
         check_stock(stock, &mut problems);
+        if file.stock.iter().take(index).any(|earlier| earlier.table == stock.table) {
+            let message = format!("stock table `{}` is named twice", stock.table.get_ref());
+            problems
+                .push(Problem::at(stock.table.span(), message).hint("a reservation can hold one row of each table"));
+        }
     }
     let expiry = expiry(&file, &mut problems);
     if !problems.is_empty() {

@@ -7,6 +7,6 @@ mod port;
 pub use error::{ShopError, ShopErrorKind};
 pub use explanation::{ConditionValueSeen, Explanation, GuardSeen, ReservationSeen};
 pub use port::{
-    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Committed, InstallState, Ledger, Outlook, Selection,
-    Shop, ShopInfo, Surveyed, UNREADABLE,
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Committed, InstallState, Ledger, LockTest, Outlook,
+    Selection, Shop, ShopInfo, StockWait, Surveyed, UNREADABLE,
 };

@@ -12,7 +12,8 @@ use crate::ledger::{
     BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
 };
 use crate::model::{
-    BatchId, ExaminedOrder, Holder, Key, LockedOrder, Position, StockChange, StockRef, StockRow, SweepId,
+    BatchId, EndedReservation, ExaminedOrder, Holder, Key, LockedOrder, Position, StockChange, StockRef, StockRow,
+    SweepId,
 };
 use crate::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 
@@ -79,6 +80,24 @@ pub struct Selection {
     pub only: Option<Vec<Key>>,
     /// At most so many reservations are looked at to find them.
     pub limit: u32,
+}
+
+/// Whether a lock on a stock row is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StockWait {
+    /// As long as the batch allows.
+    Bounded,
+    /// Not at all: rows that others have locked are left out.
+    None,
+}
+
+/// Whether [`CheckedShop::explain`] may try the lock on the order's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockTest {
+    /// It takes the lock, if it is free, and gives it back at once.
+    Try,
+    /// It takes no lock.
+    Leave,
 }
 
 /// One page of what a dry run sees.
@@ -183,7 +202,7 @@ pub trait CheckedShop: Ledger {
     fn survey<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, Surveyed>;
 
     /// Everything a sweep would look at for one order, by its key or number; nothing where there is none such.
-    fn explain<'a>(&'a mut self, order: &'a str) -> Answer<'a, Option<Explanation>>;
+    fn explain<'a>(&'a mut self, order: &'a str, lock: LockTest) -> Answer<'a, Option<Explanation>>;
 
     /// Becomes the one that sweeps, and writes that the sweep began. Waits for a batch of ours whose commit is still
     /// under way, so that the ledger's answer afterwards is final.
@@ -213,11 +232,14 @@ pub trait Batch: Send {
     /// Re-reads everything about these orders in new statements.
     fn examine<'a>(&'a mut self, orders: &'a [Key]) -> Answer<'a, Vec<ExaminedOrder>>;
 
-    /// Locks these stock rows in the order given and reads their counters. Rows that do not exist are left out.
-    fn lock_stock<'a>(&'a mut self, stock: &'a [StockRef]) -> Answer<'a, Vec<StockRow>>;
+    /// Locks these stock rows in the order given and reads their counters. Rows that do not exist are left out, with
+    /// [`StockWait::None`] also those that others have locked.
+    fn lock_stock<'a>(&'a mut self, stock: &'a [StockRef], wait: StockWait) -> Answer<'a, Vec<StockRow>>;
 
-    /// Writes the counters and ends the reservations. Every write repeats its guard; counts must match.
-    fn release<'a>(&'a mut self, stock: &'a [StockChange], reservations: &'a [Key]) -> Answer<'a, ()>;
+    /// Writes the counters and ends the reservations. Every write repeats its guard: a reservation must still be due, of
+    /// an order that is still unpaid and unguarded, and hold what it held when it was examined; counts must match. The
+    /// counters must be as written afterwards, whatever triggers did.
+    fn release<'a>(&'a mut self, stock: &'a [StockChange], reservations: &'a [EndedReservation]) -> Answer<'a, ()>;
 
     /// Cancels these orders, if each is still unpaid, unguarded and without an active reservation.
     fn cancel_orders<'a>(&'a mut self, orders: &'a [Key]) -> Answer<'a, ()>;

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::decide::{Decision, Release, decide};
 use super::settle::{Settlement, settle};
 use crate::ledger::BatchRecord;
-use crate::model::{BatchId, Key, LockedOrder, Position, StockRef};
+use crate::model::{BatchId, Key, LockedOrder, Position, StockRef, StockRow};
 use crate::plan::Plan;
-use crate::shop::{Batch, BatchStart, CheckedShop, Committed, Selection, ShopError, ShopErrorKind};
+use crate::shop::{Batch, BatchStart, CheckedShop, Committed, Selection, ShopError, ShopErrorKind, StockWait};
 
 /// What one committed batch did.
 #[derive(Debug, Default)]
@@ -16,6 +16,10 @@ pub(super) struct Done {
     pub(super) record: Option<BatchRecord>,
     /// Orders left alone: key, number, reason.
     pub(super) protected: Vec<(Key, Option<String>, String)>,
+    /// Orders left for later because somebody holds a stock row of theirs.
+    pub(super) busy: Vec<(Key, Option<String>)>,
+    /// Orders something of which was released.
+    pub(super) released: u64,
     /// Orders dealt with.
     pub(super) orders: u64,
     /// Where the line goes on; nothing where it ended.
@@ -44,6 +48,7 @@ pub(super) async fn attempt(
     shop: &mut dyn CheckedShop,
     start: BatchStart<'_>,
     selection: &Selection,
+    wait: StockWait,
 ) -> Result<Done, Failed> {
     let plan = shop.plan().clone();
     let batch_id = start.batch_id;
@@ -52,7 +57,7 @@ pub(super) async fn attempt(
         Ok(batch) => batch,
         Err(error) => return Err(Failed { error, orders: Vec::new(), next: None, unknown: None }),
     };
-    let done = match work(batch.as_mut(), &plan, batch_id, selection, &mut locked).await {
+    let done = match work(batch.as_mut(), (&plan, batch_id), (selection, wait), &mut locked).await {
         Ok(done) => done,
         Err(error) => {
             // A rollback that fails leaves a dropped connection, which rolls back as well.
@@ -75,9 +80,8 @@ pub(super) async fn attempt(
 
 async fn work(
     batch: &mut dyn Batch,
-    plan: &Plan,
-    batch_id: BatchId,
-    selection: &Selection,
+    (plan, batch_id): (&Plan, BatchId),
+    (selection, wait): (&Selection, StockWait),
     locked: &mut Locked,
 ) -> Result<Done, ShopError> {
     let rows = batch.lock_due(selection).await?;
@@ -92,6 +96,10 @@ async fn work(
     }
     let examined = batch.examine(&keys).await?;
     locked.orders = examined.iter().map(|order| (order.key.clone(), order.number.clone())).collect();
+    if examined.len() != keys.len() {
+        let message = format!("{} of {} locked orders could be read again", examined.len(), keys.len());
+        return Err(ShopError::new(ShopErrorKind::Invariant, message));
+    }
     let mut releases = Vec::new();
     for order in examined {
         match decide(order, !plan.order.cancel.is_empty()) {
@@ -99,22 +107,35 @@ async fn work(
             Decision::Protect { order, number, reason } => done.protected.push((order, number, reason)),
         }
     }
+    let stock = stock_in_order(&releases);
+    let rows = if stock.is_empty() { Vec::new() } else { batch.lock_stock(&stock, wait).await? };
+    if wait == StockWait::None {
+        let free: BTreeSet<&StockRef> = rows.iter().map(|row| &row.stock).collect();
+        let (ready, busy): (Vec<_>, Vec<_>) =
+            releases.into_iter().partition(|release| held(release).all(|stock| free.contains(stock)));
+        releases = ready;
+        done.orders = done.orders.saturating_sub(u64::try_from(busy.len()).unwrap_or(0));
+        done.busy = busy.into_iter().map(|release| (release.order, release.number)).collect();
+    }
     if !releases.is_empty() {
-        done.record = Some(write(batch, plan, batch_id, &releases).await?);
+        done.released = u64::try_from(releases.len()).unwrap_or(u64::MAX);
+        done.record = Some(write(batch, plan, batch_id, (&releases, &rows)).await?);
     }
     Ok(done)
+}
+
+fn held(release: &Release) -> impl Iterator<Item = &StockRef> {
+    release.due.iter().flat_map(|due| &due.stock)
 }
 
 async fn write(
     batch: &mut dyn Batch,
     plan: &Plan,
     batch_id: BatchId,
-    releases: &[Release],
+    (releases, rows): (&[Release], &[StockRow]),
 ) -> Result<BatchRecord, ShopError> {
-    let stock = stock_in_order(releases);
-    let rows = if stock.is_empty() { Vec::new() } else { batch.lock_stock(&stock).await? };
     let settlement =
-        settle(plan, releases, &rows).map_err(|error| ShopError::new(ShopErrorKind::Invariant, error.to_string()))?;
+        settle(plan, releases, rows).map_err(|error| ShopError::new(ShopErrorKind::Invariant, error.to_string()))?;
     batch.release(&settlement.stock, &settlement.reservations).await?;
     if !settlement.cancel.is_empty() {
         batch.cancel_orders(&settlement.cancel).await?;
@@ -126,8 +147,7 @@ async fn write(
 
 /// The stock rows of a batch in the one order in which every batch locks them.
 pub(super) fn stock_in_order(releases: &[Release]) -> Vec<StockRef> {
-    let all: BTreeSet<&StockRef> =
-        releases.iter().flat_map(|release| &release.due).flat_map(|due| &due.stock).collect();
+    let all: BTreeSet<&StockRef> = releases.iter().flat_map(held).collect();
     all.into_iter().cloned().collect()
 }
 

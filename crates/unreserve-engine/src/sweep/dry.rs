@@ -10,7 +10,7 @@ use super::run::{Facts, SweepOutcome, SweepRequest, look, only, why_not};
 use super::settle::settle;
 use crate::ledger::{BatchRecord, Entry};
 use crate::model::{BatchId, StockRef, StockRow};
-use crate::shop::{CheckedShop, Selection};
+use crate::shop::{CheckedShop, LockTest, Selection};
 
 /// Says what a sweep would do now. The entries are what the ledger would get.
 ///
@@ -23,7 +23,7 @@ pub async fn dry_sweep(
 ) -> Result<(SweepOutcome, Vec<BatchRecord>, Vec<Entry>), SweepError> {
     let began = clock.elapsed();
     let outlook = look(shop, request).await?;
-    let only = only(shop, request).await?;
+    let only = only(shop, request, LockTest::Leave).await?;
     let plan = shop.plan().clone();
     let mut facts = Facts { oldest_overdue_micros: outlook.oldest_overdue_micros, ..Facts::default() };
     let mut counters = Counters::default();

@@ -51,7 +51,7 @@ impl From<ShopError> for SweepError {
 
 fn state_text(state: &InstallState) -> String {
     match state {
-        InstallState::Absent => "they do not exist".to_owned(),
+        InstallState::Absent => "they do not exist, or this role may not use them".to_owned(),
         InstallState::Old(version) => format!("they are of the older version {version}"),
         InstallState::Current => "they are current".to_owned(),
         InstallState::Newer(version) => format!("they are of the newer version {version}"),

@@ -13,7 +13,7 @@ use super::error::SweepError;
 use crate::ledger::{Ending, SweepEnd, SweepStart};
 use crate::model::{Holder, Key, SweepId};
 use crate::plan::judge_clock;
-use crate::shop::{Acquired, CheckedShop, Explanation, InstallState, Outlook, ShopError, ShopErrorKind};
+use crate::shop::{Acquired, CheckedShop, Explanation, InstallState, LockTest, Outlook, ShopError, ShopErrorKind};
 
 /// What a sweep is asked to do.
 #[derive(Debug, Clone)]
@@ -104,9 +104,10 @@ pub(super) async fn look(shop: &mut dyn CheckedShop, request: &SweepRequest) -> 
 pub(super) async fn only(
     shop: &mut dyn CheckedShop,
     request: &SweepRequest,
+    lock: LockTest,
 ) -> Result<Option<Explanation>, SweepError> {
     let Some(order) = &request.only else { return Ok(None) };
-    match shop.explain(order).await? {
+    match shop.explain(order, lock).await? {
         Some(found) => Ok(Some(found)),
         None => Err(SweepError::NoSuchOrder(order.clone())),
     }
@@ -144,7 +145,7 @@ pub async fn sweep(
         return Err(SweepError::NotInstalled(info.installed));
     }
     let outlook = look(shop, request).await?;
-    let only = only(shop, request).await?;
+    let only = only(shop, request, LockTest::Try).await?;
     acquire(shop, request).await?;
     let mut line = Line::new(shop, clock, request, observer, outlook.due_orders);
     let stopped_by = line.work(only.as_ref().map(|order| order.key.clone())).await.err();

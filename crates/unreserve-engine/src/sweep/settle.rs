@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::decide::Release;
 use crate::ledger::{Entry, EntryKind};
-use crate::model::{Key, Quantity, QuantityError, StockChange, StockRef, StockRow};
+use crate::model::{EndedReservation, Key, Quantity, QuantityError, StockChange, StockRef, StockRow};
 use crate::plan::Plan;
 
 /// Everything one batch writes.
@@ -13,7 +13,7 @@ pub struct Settlement {
     /// The stock rows, in the order they were locked.
     pub stock: Vec<StockChange>,
     /// The reservations to end.
-    pub reservations: Vec<Key>,
+    pub reservations: Vec<EndedReservation>,
     /// The orders to cancel.
     pub cancel: Vec<Key>,
     /// The ledger's entries.
@@ -56,7 +56,12 @@ pub fn settle(plan: &Plan, releases: &[Release], locked: &[StockRow]) -> Result<
                     drift = drift.plus(share)?;
                 }
             }
-            settlement.reservations.push(reservation.key.clone());
+            settlement.reservations.push(EndedReservation {
+                key: reservation.key.clone(),
+                order: release.order.clone(),
+                quantity: reservation.quantity,
+                stock: reservation.stock.clone(),
+            });
             settlement.units = settlement.units.plus(reservation.quantity)?;
             settlement.drift = settlement.drift.plus(drift)?;
             settlement.entries.push(Entry {

@@ -191,7 +191,8 @@ pub async fn a_statement_that_takes_too_long_is_a_lock_that_was_not_to_be_had(ma
     let mut world = World::new(make, Rules::default()).await?;
     world.add_due_orders(&[("M-1", 30)]).await?;
     world.install().await?;
-    let mut shop = world.open_as(Access::Owner, Duration::from_millis(150)).await?;
+    world.shop.provoke(Fault::LongWaits).await?;
+    let mut shop = world.open_as(Access::Owner, Duration::from_secs(1)).await?;
     let sweeper = Sweeper::new("one");
     acquire(shop.as_mut(), &sweeper).await?;
     let mut start = sweeper.batch();

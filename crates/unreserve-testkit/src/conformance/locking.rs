@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use unreserve_engine::model::{Key, Quantity, StockRef};
 use unreserve_engine::plan::Plan;
-use unreserve_engine::shop::{Selection, ShopErrorKind};
+use unreserve_engine::shop::{LockTest, Selection, ShopErrorKind, StockWait};
 
 use super::steps::{acquire, examine, lock, prepare};
 use crate::failure::{Failure, equal, fails_as, holds, present};
-use crate::shops::{Cell, MakeShop, NewReservation, ORDERS, PAYMENTS, Pool, Rules, Sweeper, VARIANTS, World};
+use crate::shops::{Cell, Fault, MakeShop, NewReservation, ORDERS, PAYMENTS, Pool, Rules, Sweeper, VARIANTS, World};
 use crate::waiting::wait_until;
 
 async fn five_due(make: MakeShop) -> Result<World, Failure> {
@@ -153,10 +153,12 @@ pub async fn an_order_is_seen_to_be_locked_until_the_batch_ends(make: MakeShop) 
     acquire(shop.as_mut(), &sweeper).await?;
     let mut batch = shop.begin(sweeper.batch()).await?;
     lock(batch.as_mut()).await?;
-    let seen = present(other.explain("M-1").await?, "explanation")?;
+    let seen = present(other.explain("M-1", LockTest::Try).await?, "explanation")?;
     equal(&seen.locked, &Some(true), "whether it is locked while the batch runs")?;
+    let seen = present(other.explain("M-1", LockTest::Leave).await?, "explanation")?;
+    equal(&seen.locked, &None, "whether it is locked, where the lock was not to be tried")?;
     batch.rollback().await?;
-    let seen = present(other.explain("M-1").await?, "explanation")?;
+    let seen = present(other.explain("M-1", LockTest::Try).await?, "explanation")?;
     equal(&seen.locked, &Some(false), "whether it is locked afterwards")
 }
 
@@ -200,6 +202,7 @@ fn variant(plan: &Plan, id: &str) -> Result<StockRef, Failure> {
 /// It does not hold.
 pub async fn lock_stock_waits_and_reads_what_was_committed(make: MakeShop) -> Result<(), Failure> {
     let mut world = five_due(make).await?;
+    world.shop.provoke(Fault::LongWaits).await?;
     let mut shop = world.open().await?;
     let sweeper = Sweeper::new("one");
     acquire(shop.as_mut(), &sweeper).await?;
@@ -208,7 +211,7 @@ pub async fn lock_stock_waits_and_reads_what_was_committed(make: MakeShop) -> Re
     world.session.begin().await?;
     world.session.update(VARIANTS, &more, &[("id", Cell::Integer(1))]).await?;
     let mut start = sweeper.batch();
-    // Long enough for the other side to be seen waiting; the dialect may shorten it.
+    // Long enough for the other side to see us waiting.
     start.lock_wait = std::time::Duration::from_secs(5);
     let mut batch = shop.begin(start).await?;
     lock(batch.as_mut()).await?;
@@ -220,11 +223,34 @@ pub async fn lock_stock_waits_and_reads_what_was_committed(make: MakeShop) -> Re
         .await?;
         session.commit().await
     };
-    let (rows, committed) = tokio::join!(batch.lock_stock(&stock), commits);
+    let (rows, committed) = tokio::join!(batch.lock_stock(&stock, StockWait::Bounded), commits);
     committed?;
     let rows = rows?;
     equal(&present(rows.first(), "stock row")?.reserved, &Some(Quantity::new(9)), "the counter")?;
     Ok(batch.rollback().await?)
+}
+
+/// Where nothing is to be waited for, a busy row is left out, and the free ones are locked.
+///
+/// # Errors
+/// It does not hold.
+pub async fn lock_stock_leaves_busy_rows_out_where_it_may_not_wait(make: MakeShop) -> Result<(), Failure> {
+    let mut world = five_due(make).await?;
+    world.add_stock(Pool::Variant, 2, 10, Some(3)).await?;
+    let mut shop = world.open().await?;
+    let sweeper = Sweeper::new("one");
+    acquire(shop.as_mut(), &sweeper).await?;
+    let stock = [variant(shop.plan(), "1")?, variant(shop.plan(), "2")?, variant(shop.plan(), "404")?];
+    world.session.begin().await?;
+    world.session.lock(VARIANTS, &[("id", Cell::Integer(1))]).await?;
+    let mut batch = shop.begin(sweeper.batch()).await?;
+    lock(batch.as_mut()).await?;
+    let rows = batch.lock_stock(&stock, StockWait::None).await?;
+    let seen: Vec<(&StockRef, Option<Quantity>)> = rows.iter().map(|row| (&row.stock, row.reserved)).collect();
+    let [_, free, _] = &stock;
+    equal(&seen, &vec![(free, Some(Quantity::new(3)))], "the rows locked")?;
+    batch.rollback().await?;
+    world.session.commit().await
 }
 
 /// A row that stays busy is given up, and the shop is not disturbed.
@@ -243,7 +269,11 @@ pub async fn lock_stock_gives_up_after_the_wait_it_was_given(make: MakeShop) -> 
     start.lock_wait = std::time::Duration::from_millis(50);
     let mut batch = shop.begin(start).await?;
     lock(batch.as_mut()).await?;
-    fails_as(batch.lock_stock(&stock).await, ShopErrorKind::LockTimeout, "locking a busy stock row")?;
+    fails_as(
+        batch.lock_stock(&stock, StockWait::Bounded).await,
+        ShopErrorKind::LockTimeout,
+        "locking a busy stock row",
+    )?;
     batch.rollback().await?;
     world.session.commit().await
 }
@@ -272,7 +302,7 @@ pub async fn gives_way_in_a_deadlock_with_the_shop(make: MakeShop) -> Result<(),
     let ours = async {
         wait_until("the shop waits for the order", || Box::pin(async { Ok(database.waiting_sessions().await? > 0) }))
             .await?;
-        let outcome = batch.lock_stock(&stock).await;
+        let outcome = batch.lock_stock(&stock, StockWait::Bounded).await;
         batch.rollback().await?;
         fails_as(outcome, ShopErrorKind::LockTimeout, "locking what the shop holds")
     };

@@ -64,6 +64,9 @@ macro_rules! conformance_group {
             guards::a_stock_row_that_changed_is_not_written,
             guards::a_reservation_that_ended_is_not_released_again,
             guards::a_reservation_that_has_not_expired_is_not_released,
+            guards::a_reservation_that_is_not_as_it_was_examined_is_not_released,
+            guards::a_reservation_of_a_paid_order_is_not_released,
+            guards::a_counter_that_a_trigger_changes_is_noticed,
             guards::an_order_that_may_not_be_cancelled_is_not,
             ledger::a_committed_batch_is_found_and_stands_in_the_shop_and_the_ledger,
             ledger::a_batch_that_was_dropped_leaves_nothing,
@@ -102,6 +105,7 @@ macro_rules! conformance_group {
             locking::examine_sees_a_payment_that_was_committed_after_the_lock,
             locking::lock_stock_waits_and_reads_what_was_committed,
             locking::lock_stock_gives_up_after_the_wait_it_was_given,
+            locking::lock_stock_leaves_busy_rows_out_where_it_may_not_wait,
             locking::gives_way_in_a_deadlock_with_the_shop,
             survey::works_while_another_session_has_every_row_locked,
         );

@@ -1,6 +1,7 @@
 //! Orders that are kept out of the way.
 
 use unreserve_engine::ledger::SetAside;
+use unreserve_engine::shop::LockTest;
 
 use super::steps::{acquire, lock, whole_batch};
 use crate::failure::{Failure, equal, holds, present};
@@ -32,7 +33,7 @@ pub async fn an_order_set_aside_is_left_out_until_its_time_comes(make: MakeShop)
         let minutes = shown.retry_at.as_second().saturating_sub(shown.since.as_second()) / 60;
         holds((59..=61).contains(&minutes), "it is tried again after an hour")?;
         equal(&shop.outlook(10).await?.due_orders, &1, "orders due")?;
-        let seen = present(shop.explain("M-1").await?, "explanation")?;
+        let seen = present(shop.explain("M-1", LockTest::Try).await?, "explanation")?;
         equal(&seen.set_aside.map(|aside| aside.attempts), &Some(attempts), "attempts, explained")?;
         let mut batch = shop.begin(sweeper.batch()).await?;
         equal(&lock(batch.as_mut()).await?, &vec![world.key("M-2")?], "orders locked")?;

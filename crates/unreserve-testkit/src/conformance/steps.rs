@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use unreserve_engine::ledger::{BatchRecord, Ending, SweepEnd};
 use unreserve_engine::model::{BatchId, ExaminedOrder, Key, StockRef};
 use unreserve_engine::plan::Plan;
-use unreserve_engine::shop::{Acquired, Batch, CheckedShop, Committed, Selection};
+use unreserve_engine::shop::{Acquired, Batch, CheckedShop, Committed, Selection, StockWait};
 use unreserve_engine::sweep::{Decision, Release, Settlement, decide, settle};
 
 use crate::failure::{Failure, equal};
@@ -55,7 +55,7 @@ pub(super) async fn prepare(batch: &mut dyn Batch, plan: &Plan) -> Result<Settle
     let releases = releases(plan, examine(batch).await?);
     let stock: BTreeSet<StockRef> =
         releases.iter().flat_map(|release| &release.due).flat_map(|due| due.stock.clone()).collect();
-    let rows = batch.lock_stock(&stock.into_iter().collect::<Vec<_>>()).await?;
+    let rows = batch.lock_stock(&stock.into_iter().collect::<Vec<_>>(), StockWait::Bounded).await?;
     Ok(settle(plan, &releases, &rows)?)
 }
 

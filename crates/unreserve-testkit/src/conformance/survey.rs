@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use unreserve_engine::model::Key;
-use unreserve_engine::shop::{CheckedShop, InstallState, UNREADABLE};
+use unreserve_engine::shop::{CheckedShop, InstallState, LockTest, UNREADABLE};
 
 use super::steps::{acquire, all, examine};
 use crate::failure::{Failure, equal, holds, present};
@@ -69,7 +69,7 @@ pub async fn works_before_anything_is_installed(make: MakeShop) -> Result<(), Fa
     equal(&shop.info().installed, &InstallState::Absent, "our own tables")?;
     equal(&surveyed(shop.as_mut()).await?, &three(), "orders seen")?;
     equal(&shop.outlook(10).await?.due_orders, &2, "orders due")?;
-    holds(shop.explain("M-1").await?.is_some(), "an order can be explained")?;
+    holds(shop.explain("M-1", LockTest::Try).await?.is_some(), "an order can be explained")?;
     equal(&world.look_without_ledger().await?, &before, "the shop")
 }
 
@@ -88,7 +88,7 @@ pub async fn works_for_somebody_who_may_only_read(make: MakeShop) -> Result<(), 
         equal(&surveyed(shop.as_mut()).await?, &three(), "orders seen")?;
         equal(&shop.outlook(10).await?.due_orders, &2, "orders due")?;
         equal(&shop.clock_evidence().await?.looked_at, &4, "reservations looked at")?;
-        holds(shop.explain("M-1").await?.is_some(), "an order can be explained")?;
+        holds(shop.explain("M-1", LockTest::Try).await?.is_some(), "an order can be explained")?;
     }
     let seen = world.look().await?;
     equal(&seen.ledger.sweeps.len(), &0, "sweeps in the ledger")
@@ -131,7 +131,7 @@ pub async fn an_order_that_cannot_be_read_hides_no_other(make: MakeShop) -> Resu
     };
     equal(&guards("odd")?, &vec![UNREADABLE.to_owned()], "what keeps the odd order from its release")?;
     equal(&(guards("M-1")?, guards("M-2")?), &(Vec::new(), Vec::new()), "what keeps the others from theirs")?;
-    let explained = present(shop.explain("odd").await?, "explanation")?;
+    let explained = present(shop.explain("odd", LockTest::Try).await?, "explanation")?;
     equal(&explained.reservations.len(), &1, "reservations explained")
 }
 
@@ -148,7 +148,7 @@ pub async fn works_while_another_session_has_every_row_locked(make: MakeShop) ->
     }
     equal(&surveyed(shop.as_mut()).await?, &three(), "orders seen")?;
     equal(&shop.outlook(10).await?.due_orders, &2, "orders due")?;
-    let seen = present(shop.explain("M-1").await?, "explanation")?;
+    let seen = present(shop.explain("M-1", LockTest::Try).await?, "explanation")?;
     equal(&seen.locked, &Some(true), "whether the order is locked")?;
     world.session.rollback().await
 }

@@ -1,7 +1,7 @@
 //! Shops of other shapes: keys of every kind, decimals, counters that are NULL.
 
 use unreserve_engine::plan::Policy;
-use unreserve_engine::shop::{CheckedShop, ShopErrorKind};
+use unreserve_engine::shop::{CheckedShop, LockTest, ShopErrorKind};
 
 use super::steps::{acquire, prepare, whole_batch};
 use crate::failure::{Failure, equal, holds};
@@ -213,7 +213,7 @@ pub async fn keys_of_text_that_looks_like_sql(make: MakeShop) -> Result<(), Fail
     equal(&orders, &expected, "the orders")?;
     let stock = world.session.read(Source::Shop("Lager"), &["vor gemerkt"]).await?;
     equal(&stock, &vec![vec![Some("1".to_owned())]], "the counter")?;
-    holds(shop.explain(quoted).await?.is_some(), "an order is found by its key")
+    holds(shop.explain(quoted, LockTest::Try).await?.is_some(), "an order is found by its key")
 }
 
 const COMPOSITE: &str = r#"

@@ -60,6 +60,13 @@ pub enum Fault<'a> {
         /// The table.
         table: &'a str,
     },
+    /// A trigger adds one to a counter that is written.
+    Meddle {
+        /// The table.
+        table: &'a str,
+        /// The counter.
+        column: &'a str,
+    },
     /// A column gets another name.
     RenameColumn {
         /// The table.
@@ -73,6 +80,8 @@ pub enum Fault<'a> {
     LeaseFellSilent,
     /// Whatever is set aside may be tried again.
     SetAsideRipened,
+    /// Nobody looks for deadlocks in this database for a long time, so that a test need not hurry.
+    LongWaits,
     /// Before a change to this table, the session turns patient enough to find a deadlock itself.
     FindDeadlocks {
         /// The table.

@@ -134,6 +134,10 @@ impl TestShop for PostgresShop {
                     let raise = "RAISE EXCEPTION 'the shop refuses this row' USING ERRCODE = 'check_violation';";
                     trigger("refuse", table, &format!("IF {held} THEN {raise} END IF; RETURN NEW;"), Moment::Row)
                 }
+                Fault::Meddle { table, column } => {
+                    let column = quoted(column);
+                    trigger("meddle", table, &format!("NEW.{column} := NEW.{column} + 1; RETURN NEW;"), Moment::Row)
+                }
                 Fault::RefuseCommit { table } => {
                     let raise = "RAISE EXCEPTION 'the shop refuses this commit' USING ERRCODE = 'check_violation';";
                     trigger("refuse_commit", table, &format!("{raise} RETURN NULL;"), Moment::Commit)
@@ -144,6 +148,9 @@ impl TestShop for PostgresShop {
                 Fault::LeaseFellSilent => "UPDATE unreserve.lease SET heard_at = now() - interval '1 hour'".to_owned(),
                 Fault::SetAsideRipened => {
                     "UPDATE unreserve.set_aside SET retry_at = now() - interval '1 second'".to_owned()
+                }
+                Fault::LongWaits => {
+                    format!("ALTER DATABASE {} SET deadlock_timeout = '60s'", quoted(self.database.name()))
                 }
                 Fault::FindDeadlocks { table } => {
                     let patient = "PERFORM set_config('lock_timeout', '0', true);

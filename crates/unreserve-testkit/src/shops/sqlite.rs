@@ -89,6 +89,12 @@ impl TestShop for SqliteShop {
                     quoted(column),
                     literal(&value)
                 ),
+                Fault::Meddle { table, column } => format!(
+                    "CREATE TRIGGER meddle AFTER UPDATE ON {table}
+                     BEGIN UPDATE {table} SET {column} = NEW.{column} + 1 WHERE id = NEW.id; END",
+                    table = quoted(table),
+                    column = quoted(column)
+                ),
                 Fault::RefuseCommit { table } => format!(
                     "CREATE TABLE refused (id INTEGER PRIMARY KEY);
                      CREATE TABLE refusal (id INTEGER REFERENCES refused (id) DEFERRABLE INITIALLY DEFERRED);
@@ -100,7 +106,7 @@ impl TestShop for SqliteShop {
                 }
                 Fault::LeaseFellSilent => "UPDATE unreserve_lease SET heard_at = heard_at - 3600000".to_owned(),
                 Fault::SetAsideRipened => "UPDATE unreserve_set_aside SET retry_at = retry_at - 86400000".to_owned(),
-                Fault::CutConnections | Fault::FindDeadlocks { .. } | Fault::TurnReadOnly { .. } => {
+                Fault::CutConnections | Fault::LongWaits | Fault::FindDeadlocks { .. } | Fault::TurnReadOnly { .. } => {
                     return Err(Failure::new(format!("a file knows no such fault: {fault:?}")));
                 }
             };

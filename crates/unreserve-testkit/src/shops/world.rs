@@ -331,7 +331,7 @@ impl Sweeper {
             token: format!("{name}-{sweep_id}"),
             host: name.to_owned(),
             process_id: 7,
-            state_dir: format!("/var/lib/{name}"),
+            lock_file: format!("/var/lib/{name}"),
         };
         let start = SweepStart {
             sweep_id,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use unreserve_db::demo::{self, StockLevel};
 use unreserve_engine::ledger::{EntryRecord, HistoryQuery};
 use unreserve_engine::report::{SweepReport, report_sweep};
-use unreserve_engine::shop::CheckedShop;
+use unreserve_engine::shop::{CheckedShop, LockTest};
 use unreserve_engine::sweep::{Silent, sweep};
 
 use crate::app::Context;
@@ -113,7 +113,10 @@ async fn cases(shop: &mut dyn CheckedShop) -> Result<String, Failure> {
     let mut table = Table::new(&["order", "what the next sweep does"]);
     for case in 1..=CASES {
         let number = format!("M-{case}");
-        let found = shop.explain(&number).await.map_err(|error| shop_failure(&error, "cannot look an order up"))?;
+        let found = shop
+            .explain(&number, LockTest::Leave)
+            .await
+            .map_err(|error| shop_failure(&error, "cannot look an order up"))?;
         if let Some(found) = found {
             table.row([number, verdict(&found)]);
         }

@@ -1,7 +1,7 @@
 //! `explain`: every condition of one order, with its value and verdict.
 
 use jiff::Timestamp;
-use unreserve_engine::shop::{Explanation, ReservationSeen};
+use unreserve_engine::shop::{Explanation, LockTest, ReservationSeen};
 
 use crate::app::Context;
 use crate::cli::args::{ExplainArgs, Format};
@@ -17,8 +17,10 @@ use unreserve_engine::sweep::SweepError;
 pub(crate) fn run(args: &ExplainArgs, context: &Context) -> Result<Exit, Failure> {
     block_on(async {
         let mut shop = opening::open(&context.settings).await?;
-        let found =
-            shop.explain(&args.order).await.map_err(|error| shop_failure(&error, "cannot look the order up"))?;
+        let found = shop
+            .explain(&args.order, LockTest::Try)
+            .await
+            .map_err(|error| shop_failure(&error, "cannot look the order up"))?;
         let found = found.ok_or_else(|| sweep_failure(&SweepError::NoSuchOrder(args.order.clone())))?;
         let text = match args.format.format {
             Format::Text => render(&found),

@@ -99,7 +99,7 @@ async fn read_back(
 
 async fn dry(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> {
     let mut shop = opening::open(&context.settings).await?;
-    let nobody = Holder { token: String::new(), host: String::new(), process_id: 0, state_dir: String::new() };
+    let nobody = Holder { token: String::new(), host: String::new(), process_id: 0, lock_file: String::new() };
     let request = request(&context.settings, args.order.clone(), nobody);
     let dry = dry_sweep(shop.as_mut(), &ProcessClock::new(), &request).await;
     let (outcome, batches, entries) = dry.map_err(|error| sweep_failure(&error))?;

@@ -95,7 +95,7 @@ impl<'a> Resolver<'a> {
     pub(super) fn number(&mut self, table: &TableInfo, name: &Text, scale: u8) -> Column {
         let Some(info) = self.info(table, name) else { return no_column() };
         let fits = match info.kind {
-            Kind::Integer => true,
+            Kind::Integer => scale == 0,
             Kind::Decimal => scale > 0 || info.sql_type.ends_with(",0)") || !info.sql_type.contains('('),
             _ => false,
         };

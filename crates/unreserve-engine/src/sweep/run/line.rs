@@ -1,16 +1,19 @@
 //! Works the line of due reservations off: what failed is halved until the one order that failed is found.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use super::{Facts, SweepRequest, sweep_start};
 use crate::ledger::SetAside;
 use crate::model::{BatchId, Key, Position};
-use crate::shop::{Acquired, BatchStart, CheckedShop, Selection, ShopError, ShopErrorKind};
+use crate::shop::{Acquired, BatchStart, CheckedShop, Selection, ShopError, ShopErrorKind, StockWait};
 use crate::sweep::attempt::{Done, Failed, attempt};
 use crate::sweep::clock::{Clock, Observer, Progress};
 use crate::sweep::error::SweepError;
 use crate::sweep::pace::{PATIENCE, Pace, TRIES, back_off};
+
+/// So many orders failing alone, with nothing going well, is everybody's error.
+const SUSPECTS: usize = 10;
 
 type Named = (Key, Option<String>);
 
@@ -20,7 +23,18 @@ enum Piece {
     /// The line from here on.
     Rest { after: Option<Position>, tries: u32 },
     /// Some orders of it, whose batch failed.
-    Some { orders: Vec<Named>, tries: u32, since: Duration },
+    Some(Orders),
+}
+
+/// Orders that are tried apart from the line.
+#[derive(Debug, Clone)]
+struct Orders {
+    orders: Vec<Named>,
+    tries: u32,
+    /// When they failed first.
+    since: Duration,
+    /// Whether busy stock rows are waited for.
+    wait: StockWait,
 }
 
 /// One sweep under way.
@@ -33,7 +47,13 @@ pub(super) struct Line<'a> {
     /// How far it has come.
     pub(super) progress: Progress,
     /// Orders whose stock row was busy: tried again when the rest is done.
-    busy: Vec<Piece>,
+    busy: VecDeque<Orders>,
+    /// Orders that failed alone before any batch went well.
+    suspects: Vec<(SetAside, ShopError)>,
+    /// How many orders something was released of.
+    orders_released: u64,
+    /// Whether a batch went well.
+    any_committed: bool,
     /// Orders that were counted as left alone.
     protected: HashSet<Key>,
     /// What became of the orders so far.
@@ -57,7 +77,10 @@ impl<'a> Line<'a> {
             observer,
             pace,
             progress,
-            busy: Vec::new(),
+            busy: VecDeque::new(),
+            suspects: Vec::new(),
+            orders_released: 0,
+            any_committed: false,
             protected: HashSet::new(),
             facts: Facts::default(),
         }
@@ -66,34 +89,39 @@ impl<'a> Line<'a> {
     /// Works everything off.
     pub(super) async fn work(&mut self, only: Option<Key>) -> Result<(), SweepError> {
         let first = match only {
-            Some(key) => Piece::Some { orders: vec![(key, None)], tries: 0, since: self.clock.elapsed() },
+            Some(key) => self.apart(vec![(key, None)]),
             None => Piece::Rest { after: None, tries: 0 },
         };
         let mut pieces = vec![first];
         loop {
-            let Some(piece) = pieces.pop().or_else(|| (!self.busy.is_empty()).then(|| self.busy.remove(0))) else {
-                return Ok(());
+            let Some(piece) = pieces.pop().or_else(|| self.busy.pop_front().map(Piece::Some)) else {
+                return self.settle_suspects().await;
             };
             let began = self.clock.elapsed();
             match self.attempt(&piece).await {
                 Ok(done) => {
                     let took = self.clock.elapsed().saturating_sub(began);
-                    self.committed(piece, done, took, &mut pieces).await;
+                    self.committed(piece, done, took, &mut pieces).await?;
                 }
                 Err(failed) => self.failed(piece, failed, &mut pieces).await?,
             }
         }
     }
 
+    fn apart(&self, orders: Vec<Named>) -> Piece {
+        Piece::Some(Orders { orders, tries: 0, since: self.clock.elapsed(), wait: StockWait::Bounded })
+    }
+
     async fn attempt(&mut self, piece: &Piece) -> Result<Done, Failed> {
-        let selection = match piece {
-            Piece::Rest { after, .. } => Selection { after: after.clone(), only: None, limit: self.pace.size() },
+        let (selection, wait) = match piece {
+            Piece::Rest { after, .. } => {
+                (Selection { after: after.clone(), only: None, limit: self.pace.size() }, StockWait::Bounded)
+            }
             // All reservations of these orders, of which each may have many.
-            Piece::Some { orders, .. } => Selection {
-                after: None,
-                only: Some(orders.iter().map(|(key, _)| key.clone()).collect()),
-                limit: 100_000,
-            },
+            Piece::Some(Orders { orders, wait, .. }) => {
+                let only = Some(orders.iter().map(|(key, _)| key.clone()).collect());
+                (Selection { after: None, only, limit: 100_000 }, *wait)
+            }
         };
         let start = BatchStart {
             batch_id: BatchId::new(),
@@ -101,12 +129,19 @@ impl<'a> Line<'a> {
             token: &self.request.holder.token,
             lock_wait: self.request.lock_wait,
         };
-        attempt(self.shop, start, &selection).await
+        attempt(self.shop, start, &selection, wait).await
     }
 
-    async fn committed(&mut self, piece: Piece, done: Done, took: Duration, pieces: &mut Vec<Piece>) {
+    async fn committed(
+        &mut self,
+        piece: Piece,
+        done: Done,
+        took: Duration,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(), SweepError> {
         if let Some(record) = done.record {
             self.observer.committed(&record, took);
+            self.any_committed = true;
             self.progress.reservations_released =
                 self.progress.reservations_released.saturating_add(record.reservations);
             if matches!(piece, Piece::Rest { .. }) {
@@ -114,11 +149,19 @@ impl<'a> Line<'a> {
             }
         }
         self.progress.orders_done = self.progress.orders_done.saturating_add(done.orders);
+        self.orders_released = self.orders_released.saturating_add(done.released);
         for (key, number, reason) in done.protected {
             self.protect(key, number, reason);
         }
-        if let (Piece::Rest { .. }, Some(next)) = (&piece, done.next) {
-            pieces.push(Piece::Rest { after: Some(next), tries: 0 });
+        match piece {
+            Piece::Rest { .. } => {
+                // The bound holds also where more came due while the sweep ran; what is left is the next one's.
+                let enough = self.orders_released >= self.request.max_orders;
+                if let Some(next) = done.next.filter(|_| !enough) {
+                    pieces.push(Piece::Rest { after: Some(next), tries: 0 });
+                }
+            }
+            Piece::Some(orders) => self.park(Orders { orders: done.busy, ..orders }),
         }
         self.observer.progressed(self.progress);
         let capability = self.shop.info().capability;
@@ -126,88 +169,125 @@ impl<'a> Line<'a> {
         if !pause.is_zero() {
             self.clock.sleep(pause).await;
         }
+        self.settle_suspects_if_others_went_well().await
+    }
+
+    /// Keeps orders whose stock row is busy until the rest is done; gives them up when that took too long.
+    fn park(&mut self, orders: Orders) {
+        if orders.orders.is_empty() {
+            return;
+        }
+        if self.clock.elapsed().saturating_sub(orders.since) < PATIENCE {
+            let tries = orders.tries.saturating_add(1).min(TRIES);
+            self.busy.push_back(Orders { tries, wait: StockWait::Bounded, ..orders });
+        } else {
+            for (key, number) in orders.orders {
+                self.protect(key, number, "busy".to_owned());
+            }
+        }
     }
 
     async fn failed(&mut self, piece: Piece, failed: Failed, pieces: &mut Vec<Piece>) -> Result<(), SweepError> {
-        if let Some((batch_id, done)) = failed.unknown {
+        let Failed { error, orders, next, unknown } = failed;
+        self.observer.failed(&error, orders.len());
+        if let Some((batch_id, done)) = unknown {
             if self.was_committed(batch_id).await? {
-                self.committed(piece, done, Duration::ZERO, pieces).await;
-            } else {
-                pieces.push(tried_again(piece));
+                return self.committed(piece, done, Duration::ZERO, pieces).await;
             }
-            return Ok(());
+            if tries(&piece) < TRIES {
+                self.pause(error.kind, tries(&piece)).await;
+                pieces.push(tried_again(piece));
+                return Ok(());
+            }
         }
-        let error = failed.error;
-        self.observer.failed(&error, failed.orders.len());
         match error.kind {
+            ShopErrorKind::Fenced | ShopErrorKind::ReadOnly | ShopErrorKind::Full | ShopErrorKind::Refused => {
+                return Err(SweepError::Shop(error));
+            }
             ShopErrorKind::Disconnected | ShopErrorKind::Retry if tries(&piece) < TRIES => {
                 self.pause(error.kind, tries(&piece)).await;
                 pieces.push(tried_again(piece));
-                Ok(())
+                return Ok(());
             }
-            ShopErrorKind::Retry | ShopErrorKind::LockTimeout if failed.orders.is_empty() && tries(&piece) < TRIES => {
-                self.pace = self.pace.after_lock_error();
+            ShopErrorKind::LockTimeout if orders.is_empty() && tries(&piece) < TRIES => {
                 self.pause(error.kind, tries(&piece)).await;
                 pieces.push(tried_again(piece));
-                Ok(())
+                return Ok(());
             }
-            ShopErrorKind::Retry
-            | ShopErrorKind::LockTimeout
-            | ShopErrorKind::Constraint
-            | ShopErrorKind::Invariant
-                if !failed.orders.is_empty() =>
-            {
-                if let (Piece::Rest { .. }, Some(next)) = (&piece, failed.next) {
+            // Nothing was locked, or nothing is known: no order is to blame.
+            _ if orders.is_empty() => return Err(SweepError::Shop(error)),
+            _ => {}
+        }
+        let piece = match piece {
+            Piece::Rest { .. } => {
+                if let Some(next) = next {
                     pieces.push(Piece::Rest { after: Some(next), tries: 0 });
                 }
-                self.isolate(&piece, failed.orders, error, pieces).await
+                Orders { orders, tries: 0, since: self.clock.elapsed(), wait: StockWait::Bounded }
             }
-            _ => Err(SweepError::Shop(error)),
-        }
+            Piece::Some(piece) => Orders { orders, ..piece },
+        };
+        self.isolate(piece, error, pieces).await
     }
 
-    /// Halves a failed batch; an order that fails alone is tried again, then kept out of the way.
-    async fn isolate(
-        &mut self,
-        piece: &Piece,
-        mut orders: Vec<Named>,
-        error: ShopError,
-        pieces: &mut Vec<Piece>,
-    ) -> Result<(), SweepError> {
+    /// Takes a failed batch apart; an order that fails alone is tried again, then kept out of the way.
+    async fn isolate(&mut self, failed: Orders, error: ShopError, pieces: &mut Vec<Piece>) -> Result<(), SweepError> {
         let lock = matches!(error.kind, ShopErrorKind::Retry | ShopErrorKind::LockTimeout);
-        if lock {
+        if lock && failed.wait == StockWait::Bounded {
             self.pace = self.pace.after_lock_error();
-            self.pause(error.kind, tries(piece)).await;
+            if failed.tries > 0 {
+                self.pause(error.kind, failed.tries).await;
+            }
+            // Whoever does not need the busy row is not to wait for it: only its own orders are kept for later.
+            pieces.push(Piece::Some(Orders { wait: StockWait::None, ..failed }));
+            return Ok(());
         }
-        let now = self.clock.elapsed();
+        let mut orders = failed.orders;
         if orders.len() > 1 {
             let later = orders.split_off(orders.len().div_ceil(2));
             // The last one pushed is worked off first, so that older expiries keep coming first.
-            pieces.push(Piece::Some { orders: later, tries: 0, since: now });
-            pieces.push(Piece::Some { orders, tries: 0, since: now });
-            return Ok(());
-        }
-        let (tries, since) = match piece {
-            Piece::Some { tries, since, .. } => (*tries, *since),
-            Piece::Rest { .. } => (0, now),
-        };
-        let patient = now.saturating_sub(since) < PATIENCE;
-        if lock && patient {
-            self.busy.push(Piece::Some { orders, tries: tries.saturating_add(1).min(TRIES), since });
-        } else if lock {
-            for (key, number) in orders {
-                self.protect(key, number, "busy".to_owned());
+            for orders in [later, orders] {
+                pieces.push(Piece::Some(Orders { orders, tries: 0, since: failed.since, wait: failed.wait }));
             }
-        } else if error.kind == ShopErrorKind::Invariant && tries == 0 {
+        } else if lock {
+            self.park(Orders { orders, ..failed });
+        } else if error.kind == ShopErrorKind::Invariant && failed.tries == 0 {
             // A count that did not match may have been the shop at work: look once more.
-            pieces.push(Piece::Some { orders, tries: 1, since });
+            pieces.push(Piece::Some(Orders { orders, tries: 1, ..failed }));
         } else {
             for (order, number) in orders {
-                let aside = SetAside { order, number, reason: error.to_string() };
+                self.suspect(SetAside { order, number, reason: error.to_string() }, &error).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An order that failed alone is to blame itself if others went well; if none did, the error may be everybody's,
+    /// and then setting orders aside one by one would only hide it.
+    async fn suspect(&mut self, aside: SetAside, error: &ShopError) -> Result<(), SweepError> {
+        let own_trouble = matches!(error.kind, ShopErrorKind::Constraint | ShopErrorKind::Invariant);
+        if own_trouble || self.any_committed {
+            return self.set_aside(&aside).await;
+        }
+        self.suspects.push((aside, error.clone()));
+        if self.suspects.len() >= SUSPECTS { Err(SweepError::Shop(error.clone())) } else { Ok(()) }
+    }
+
+    async fn settle_suspects_if_others_went_well(&mut self) -> Result<(), SweepError> {
+        if self.any_committed {
+            for (aside, _) in std::mem::take(&mut self.suspects) {
                 self.set_aside(&aside).await?;
             }
         }
         Ok(())
+    }
+
+    async fn settle_suspects(&mut self) -> Result<(), SweepError> {
+        self.settle_suspects_if_others_went_well().await?;
+        match self.suspects.first() {
+            Some((_, error)) => Err(SweepError::Shop(error.clone())),
+            None => Ok(()),
+        }
     }
 
     /// An order with reservations in two batches is still one order.
@@ -264,13 +344,13 @@ fn passing(kind: ShopErrorKind) -> bool {
 
 fn tries(piece: &Piece) -> u32 {
     match piece {
-        Piece::Rest { tries, .. } | Piece::Some { tries, .. } => *tries,
+        Piece::Rest { tries, .. } | Piece::Some(Orders { tries, .. }) => *tries,
     }
 }
 
 fn tried_again(piece: Piece) -> Piece {
     match piece {
         Piece::Rest { after, tries } => Piece::Rest { after, tries: tries.saturating_add(1) },
-        Piece::Some { orders, tries, since } => Piece::Some { orders, tries: tries.saturating_add(1), since },
+        Piece::Some(orders) => Piece::Some(Orders { tries: orders.tries.saturating_add(1), ..orders }),
     }
 }
