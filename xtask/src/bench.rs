@@ -35,6 +35,9 @@ pub(crate) struct Arguments {
     /// A short look with less data and two rounds; does not write the document
     #[arg(long)]
     quick: bool,
+    /// Measure with so many due and nothing else, while tuning; does not write the document
+    #[arg(long, value_name = "DUE", conflicts_with = "quick", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    only: Option<u64>,
     /// End with an error when a goal is missed
     #[arg(long)]
     strict: bool,
@@ -115,7 +118,8 @@ struct Scale {
     old: u64,
     /// How many are due, in how many rounds, and how many of them the loop works off.
     sizes: Vec<(u64, u32, u64)>,
-    growth: (u64, u64, u32),
+    /// Few and many old orders, and the rounds.
+    growth: Option<(u64, u64, u32)>,
 }
 
 /// How many are due when growth is measured.
@@ -124,15 +128,18 @@ const GROWTH_DUE: u64 = 100;
 impl Scale {
     fn of(arguments: &Arguments) -> Self {
         if arguments.quick {
-            return Self { old: 2_000, sizes: vec![(100, 2, 100), (1_000, 2, 100)], growth: (1_000, 20_000, 2) };
+            return Self { old: 2_000, sizes: vec![(100, 2, 100), (1_000, 2, 100)], growth: Some((1_000, 20_000, 2)) };
         }
         let rounds = arguments.rounds;
+        if let Some(due) = arguments.only {
+            return Self { old: 100_000, sizes: vec![(due, rounds, due.min(10_000))], growth: None };
+        }
         let part = |divisor: u32| rounds.checked_div(divisor).unwrap_or(rounds).max(3).min(rounds);
         Self {
             old: 100_000,
             // The loop takes its time in proportion: a tenth of the largest size says the same in a tenth of the time.
             sizes: vec![(100, rounds, 100), (10_000, part(3), 10_000), (100_000, part(5), 10_000)],
-            growth: (10_000, 1_000_000, rounds),
+            growth: Some((10_000, 1_000_000, rounds)),
         }
     }
 }
@@ -171,7 +178,7 @@ fn bench(arguments: &Arguments) -> Result<(), Failure> {
         0 => "No goal was missed.".to_owned(),
         missed => format!("MISSED: {missed} of {} goals.", goals.len()),
     });
-    if !arguments.quick {
+    if !arguments.quick && arguments.only.is_none() {
         let path = root.join(DOCUMENT);
         let text = document::document(&Machine::read(&root, &postgres)?, &figures, &goals);
         std::fs::write(&path, text).map_err(BenchError::file(&path))?;
@@ -188,7 +195,8 @@ fn measure_all(server: &PostgresServer, contenders: &Contenders, scale: &Scale) 
         let shop = shop::with_due(server, &template, *due)?;
         sizes.push(measure_size(contenders, &shop, *rounds, *limit)?);
     }
-    Ok(Figures { old: scale.old, sizes, growth: measure_growth(server, contenders, scale.growth)? })
+    let growth = scale.growth.map(|growth| measure_growth(server, contenders, growth)).transpose()?;
+    Ok(Figures { old: scale.old, sizes, growth })
 }
 
 /// The contenders take turns, in another order each round. The first round only warms up.
@@ -196,15 +204,17 @@ fn measure_size(contenders: &Contenders, shop: &BenchShop, rounds: u32, loop_lim
     let mut size = Size { due: shop.due, series: Default::default() };
     let mut order = Contender::ALL;
     for round in 0..=rounds {
-        say::line(&format!("{} due: round {round} of {rounds}", shop.due));
+        let mut took = Vec::new();
         for contender in order {
             let limit = if contender == Contender::RowByRow { loop_limit } else { shop.due };
             shop.reset()?;
             let run = contenders.run(contender, shop, limit)?;
+            took.push(format!("{} {:.0} ms", contender.name(), run.wall.as_secs_f64() * 1_000.0));
             if round > 0 {
                 size.of_mut(contender).runs.push(run);
             }
         }
+        say::line(&format!("{} due, round {round} of {rounds}: {}", shop.due, took.join(", ")));
         order.rotate_left(1);
     }
     Ok(size)
@@ -222,14 +232,16 @@ fn measure_growth(
         shops.push((shop::with_due(server, &template, GROWTH_DUE)?, old, Series::default()));
     }
     for round in 0..=rounds {
-        say::line(&format!("growth: round {round} of {rounds}"));
-        for (shop, _, series) in &mut shops {
+        let mut took = Vec::new();
+        for (shop, old, series) in &mut shops {
             shop.reset()?;
             let run = contenders.run(Contender::Sweep, shop, GROWTH_DUE)?;
+            took.push(format!("{old} old {:.0} ms", run.wall.as_secs_f64() * 1_000.0));
             if round > 0 {
                 series.runs.push(run);
             }
         }
+        say::line(&format!("growth, round {round} of {rounds}: {}", took.join(", ")));
     }
     let mut series = shops.into_iter().map(|(_, old, series)| (old, series));
     let (few, many) = (series.next().unwrap_or_default(), series.next().unwrap_or_default());

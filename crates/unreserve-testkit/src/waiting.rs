@@ -13,7 +13,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Waits until `look` finds what it looks for.
 ///
 /// # Errors
-/// A look failed, or it was not to be found in [`LOOKS_MAX`] looks.
+/// A look failed, or it was not to be found within about twenty seconds.
 pub async fn wait_until<'a>(what: &str, mut look: impl FnMut() -> Wait<'a, bool>) -> Result<(), Failure> {
     for _ in 0..LOOKS_MAX {
         if look().await? {

@@ -37,6 +37,12 @@ impl Clock for ProcessClock {
     }
 }
 
+/// Two milliseconds, for another process to go on.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that sleeps")]
+pub(crate) fn pause_briefly() {
+    std::thread::sleep(Duration::from_millis(2));
+}
+
 /// The wall clock in UTC, for log lines and file names only; never to decide what has expired.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
 pub(crate) fn utc_now() -> jiff::Timestamp {

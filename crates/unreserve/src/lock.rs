@@ -71,8 +71,16 @@ fn write_note(file: &mut File, holder: &Holder) -> std::io::Result<()> {
 }
 
 fn held(file: &mut File, path: &Path) -> Failure {
-    let mut text = String::new();
-    let note = file.read_to_string(&mut text).ok().and_then(|_| serde_json::from_str::<Note>(&text).ok());
+    // The holder may have the lock and not have written its note yet: it is looked for a few times.
+    let note = (0..50_u32).find_map(|_| {
+        let mut text = String::new();
+        file.rewind().and_then(|()| file.read_to_string(&mut text)).ok()?;
+        let note = serde_json::from_str::<Note>(&text).ok();
+        if note.is_none() {
+            crate::clock::pause_briefly();
+        }
+        note
+    });
     let who = note
         .map_or_else(|| "another process".to_owned(), |note| format!("process {} on {}", note.process_id, note.host));
     Failure::new(Exit::AlreadyRunning, format!("another instance is sweeping this shop: {who}"))

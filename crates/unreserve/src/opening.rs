@@ -109,9 +109,9 @@ pub(crate) fn shop_failure(error: &ShopError, attempted: impl Into<String>) -> F
 pub(crate) fn sweep_failure(error: &SweepError) -> Failure {
     let plain = |exit| Failure::from_error(exit, error);
     match error {
-        SweepError::NotInstalled(_) => {
-            plain(Exit::Usage).hint("run `unreserve setup` once; `unreserve setup --print-sql` shows what it would do")
-        }
+        SweepError::NotInstalled(_) => plain(Exit::Usage)
+            .hint("run `unreserve setup` once; `unreserve setup --print-sql` shows what it would do")
+            .hint("where it was run already, `unreserve setup --print-grants` prints what the role needs"),
         SweepError::ReadOnly(_) => plain(Exit::DatabaseUnavailable)
             .hint("connect to a database that takes writes; `--dry-run` works on this one"),
         SweepError::Clock(fault) => plain(Exit::Halted).hint(fault.hint()),

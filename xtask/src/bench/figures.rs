@@ -129,7 +129,7 @@ pub(super) struct Growth {
 pub(super) struct Figures {
     pub(super) old: u64,
     pub(super) sizes: Vec<Size>,
-    pub(super) growth: Growth,
+    pub(super) growth: Option<Growth>,
 }
 
 impl Figures {

@@ -41,6 +41,7 @@ const SMALL_MEMORY_MB: f64 = 20.0;
 const LARGE_RATIO: f64 = 2.0;
 const TRANSACTION: Duration = Duration::from_millis(50);
 const MEMORY_RATIO: f64 = 1.1;
+const GROWTH_OLD: [u64; 2] = [10_000, 1_000_000];
 const GROWTH_RATIO: f64 = 1.3;
 
 /// Judges every goal.
@@ -83,11 +84,11 @@ pub(super) fn judge(figures: &Figures) -> Vec<Goal> {
         MEMORY_RATIO,
         |value| format!("{:.1} % apart", (value - 1.0) * 100.0),
     ));
-    let growth = &figures.growth;
-    let as_asked = growth.few.0 == 10_000 && growth.many.0 == 1_000_000;
+    let [few_old, many_old] = GROWTH_OLD;
+    let growth = figures.growth.as_ref().filter(|growth| (growth.few.0, growth.many.0) == (few_old, many_old));
     goals.push(limit(
-        format!("{} due, old orders 10000 → 1000000: the time at most {GROWTH_RATIO} ×", growth.due),
-        ratio(&growth.many.1, &growth.few.1).filter(|_| as_asked),
+        format!("{SMALL} due, old orders {few_old} → {many_old}: the time at most {GROWTH_RATIO} ×"),
+        growth.and_then(|growth| ratio(&growth.many.1, &growth.few.1)),
         GROWTH_RATIO,
         |value| format!("{value:.2} ×"),
     ));
@@ -127,7 +128,11 @@ mod tests {
         let figures = |sweep_ms, memory, many| Figures {
             old: 100_000,
             sizes: vec![size(100, sweep_ms, memory), size(10_000, sweep_ms, 10_000_000), size(100_000, 190, memory)],
-            growth: Growth { due: 100, few: (10_000, series(100, 100, 1)), many: (1_000_000, series(many, 100, 1)) },
+            growth: Some(Growth {
+                due: 100,
+                few: (10_000, series(100, 100, 1)),
+                many: (1_000_000, series(many, 100, 1)),
+            }),
         };
         let verdicts = |figures: &Figures| judge(figures).iter().map(|goal| goal.verdict).collect::<Vec<_>>();
         use Verdict::{Missed, Reached};
@@ -138,8 +143,7 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_not_reached() {
-        let none = (1, Series::default());
-        let figures = Figures { old: 1, sizes: Vec::new(), growth: Growth { due: 100, few: none.clone(), many: none } };
+        let figures = Figures { old: 1, sizes: Vec::new(), growth: None };
         assert!(judge(&figures).iter().all(|goal| goal.verdict == Verdict::NotMeasured));
     }
 }

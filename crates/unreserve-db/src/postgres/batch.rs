@@ -114,7 +114,8 @@ pub(super) fn read_candidate(
 ) -> Result<LockedOrder, ShopError> {
     let key = read_whole_key(row, 0, 1, name)?;
     let reservation = read_whole_key(row, 2, plan.reservation.key.len(), name)?;
-    Ok(LockedOrder { key, position: Position { expiry: read(row, 1, name)?, reservation } })
+    let number = read(row, plan.reservation.key.len().saturating_add(3), name)?;
+    Ok(LockedOrder { key, number, position: Position { expiry: read(row, 1, name)?, reservation } })
 }
 
 /// What to do with an order or a stock row that cannot be read.

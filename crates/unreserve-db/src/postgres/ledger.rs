@@ -74,8 +74,8 @@ SELECT $6::text::uuid, $1::text, $7::text, $8::text FROM taken
 ON CONFLICT DO NOTHING
 RETURNING 1";
 
-const LEASE_ROW: &str =
-    "/* unreserve lease_row */ INSERT INTO unreserve.lease (profile) VALUES ($1::text) ON CONFLICT DO NOTHING";
+const LEASE_ROW: &str = "/* unreserve lease_row */ INSERT INTO unreserve.lease (profile) SELECT $1::text
+     WHERE NOT EXISTS (SELECT 1 FROM unreserve.lease WHERE profile = $1::text) ON CONFLICT DO NOTHING";
 
 const HOLDER: &str = "/* unreserve holder */
 SELECT token, coalesce(host, ''), coalesce(process_id, 0), coalesce(lock_file, ''),

@@ -159,11 +159,11 @@ fn candidates(plan: &Plan, installed: bool, lock: Lock) -> Statement {
         Lock::Orders => "\nFOR UPDATE OF o SKIP LOCKED",
         _ => "",
     };
-    let (order_key, reservation_key) = (w.order_key(), w.reservation_key());
+    let (order_key, reservation_key, number) = (w.order_key(), w.reservation_key(), w.order_number());
     let order_type = cast_type(&plan.order.key);
     let key_column = quoted(&plan.order.key.name);
     w.finish(&format!(
-        "SELECT {order_key}, {column}::text, {reservation_key}, {}\n{line}\n\
+        "SELECT {order_key}, {column}::text, {reservation_key}, {}, {number}\n{line}\n\
          WHERE {active} AND {due}\n  AND ({unpaid} OR {cancelled})\n  AND {not_set_aside}\n\
          \x20 AND ($1::text IS NULL OR ({column}, {columns}) > ($1::text::{expiry_type}, {place}))\n\
          \x20 AND (${only}::text[] IS NULL OR o.{key_column} = ANY (${only}::text[]::{order_type}[]))\n\

@@ -1,6 +1,6 @@
 //! One transaction of a sweep.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 
@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 use unreserve_engine::ledger::{BatchRecord, Entry};
 use unreserve_engine::model::{
-    BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, StockChange, StockRef, StockRow, SweepId,
+    ActiveReservation, BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, StockChange, StockRef, StockRow,
+    SweepId,
 };
 use unreserve_engine::plan::Plan;
 use unreserve_engine::shop::{
@@ -243,7 +244,7 @@ impl SqliteBatch<'_> {
             let parameters = Parameters::new().with_json(&changes);
             self.write(statement, parameters, changes.len(), &format!("rows of `{}`", stock_plan.table.name)).await?;
         }
-        // Nobody else writes while this batch is open: the keys say enough of what was examined.
+        self.still_as_examined(reservations).await?;
         let keys: Vec<Key> = reservations.iter().map(|ended| ended.key.clone()).collect();
         let parameters = Parameters::new().with(self.cutoff_ms).with_keys(&keys);
         self.write(
@@ -255,6 +256,29 @@ impl SqliteBatch<'_> {
         .await?;
         let rows = counters(self.link, (plan, statements), &changed_rows(stock), Unreadable::Fail).await?;
         stands_as_written(plan, stock, &rows)
+    }
+
+    /// Nobody else writes while this batch is open, so this can only fail where the caller is wrong, or a trigger of the
+    /// shop answered to the stock's change.
+    async fn still_as_examined(&mut self, reservations: &[EndedReservation]) -> Result<(), ShopError> {
+        let orders: BTreeSet<&Key> = reservations.iter().map(|ended| &ended.order).collect();
+        let orders: Vec<Key> = orders.into_iter().cloned().collect();
+        let statements = (self.plan, self.statements);
+        let examined = examine(self.link, statements, self.cutoff_ms, &orders, Unreadable::Fail).await?;
+        let free = examined.iter().filter(|order| (order.unpaid || order.cancelled) && order.guards.is_empty());
+        let held: HashMap<&Key, (&Key, &ActiveReservation)> =
+            free.flat_map(|order| order.reservations.iter().map(|held| (&held.key, (&order.key, held)))).collect();
+        let same = |ended: &&EndedReservation| {
+            held.get(&ended.key).is_some_and(|(order, held)| {
+                **order == ended.order && held.due && held.quantity == ended.quantity && held.stock == ended.stock
+            })
+        };
+        let (expected, found) = (reservations.len(), reservations.iter().filter(same).count());
+        if found == expected {
+            return Ok(());
+        }
+        let message = format!("{found} of {expected} reservations are still as they were examined");
+        Err(ShopError::new(ShopErrorKind::Invariant, message).during("release"))
     }
 
     async fn cancel_rows(&mut self, orders: &[Key]) -> Result<(), ShopError> {

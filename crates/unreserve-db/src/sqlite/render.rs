@@ -163,7 +163,8 @@ fn candidates(plan: &Plan, installed: bool, name: &'static str, from: From) -> S
         From::Place => keys.len().saturating_add(3),
     };
     let mut w = Writer::new(plan, name, changing);
-    let wanted = wanted(&mut w, installed);
+    // Somebody who asks for an order by name wants it tried now.
+    let wanted = wanted(&mut w, installed && from != From::Orders);
     let (column, columns) = (w.expiry_column(), w.reservation_key_columns());
     let behind = match from {
         From::Start => String::new(),
@@ -177,10 +178,10 @@ fn candidates(plan: &Plan, installed: bool, name: &'static str, from: From) -> S
     };
     // A row without a whole key could not be named again.
     let whole: Vec<String> = keys.iter().map(|key| format!("\n  AND r.{} IS NOT NULL", quoted(&key.name))).collect();
-    let (order_key, reservation_key) = (w.order_key(), w.reservation_key());
+    let (order_key, reservation_key, number) = (w.order_key(), w.reservation_key(), w.order_number());
     let line = if from == From::Orders { w.orders_line() } else { w.line() };
     w.finish(&format!(
-        "SELECT {order_key}, CAST({column} AS TEXT), {reservation_key}\n{line}\nWHERE {wanted}{}{behind}\n\
+        "SELECT {order_key}, CAST({column} AS TEXT), {reservation_key}, {number}\n{line}\nWHERE {wanted}{}{behind}\n\
          ORDER BY {column}, {columns}\nLIMIT ?2",
         whole.concat()
     ))

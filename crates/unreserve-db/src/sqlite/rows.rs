@@ -13,7 +13,8 @@ use super::values::{instant, read, read_flag, read_key, read_whole_key};
 pub(super) fn candidate(plan: &Plan, row: &SqliteRow, name: &'static str) -> Result<LockedOrder, ShopError> {
     let expiry: String = read(row, 1, name)?;
     let reservation = read_whole_key(row, 2, plan.reservation.key.len(), name)?;
-    Ok(LockedOrder { key: read_whole_key(row, 0, 1, name)?, position: Position { expiry, reservation } })
+    let number = read(row, plan.reservation.key.len().saturating_add(2), name)?;
+    Ok(LockedOrder { key: read_whole_key(row, 0, 1, name)?, number, position: Position { expiry, reservation } })
 }
 
 /// A row of `examine_orders`.

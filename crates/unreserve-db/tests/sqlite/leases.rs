@@ -78,11 +78,14 @@ async fn a_batch_that_is_dropped_or_rolled_back_leaves_nothing() {
             .into_iter()
             .collect();
         assert_eq!(batch.lock_stock(&stock, StockWait::Bounded).await.unwrap().len(), 5);
-        let ended = due.iter().map(|one| EndedReservation {
-            key: one.key.clone(),
-            order: examined[0].key.clone(),
-            quantity: one.quantity,
-            stock: one.stock.clone(),
+        let ended = examined.iter().filter(|order| order.guards.is_empty()).flat_map(|order| {
+            let due = order.reservations.iter().filter(|one| one.due);
+            due.map(|one| EndedReservation {
+                key: one.key.clone(),
+                order: order.key.clone(),
+                quantity: one.quantity,
+                stock: one.stock.clone(),
+            })
         });
         batch.release(&[], &ended.collect::<Vec<_>>()).await.unwrap();
         if rolled_back {

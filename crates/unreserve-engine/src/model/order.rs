@@ -20,6 +20,8 @@ pub struct Position {
 pub struct LockedOrder {
     /// The order's key.
     pub key: Key,
+    /// The number that people know it by.
+    pub number: Option<String>,
     /// The reservation that brought it up.
     pub position: Position,
 }

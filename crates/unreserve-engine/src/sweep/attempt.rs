@@ -1,6 +1,6 @@
 //! One try at one batch: lock, examine, decide, settle, write, commit.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::decide::{Decision, Release, decide};
 use super::settle::{Settlement, settle};
@@ -87,15 +87,14 @@ async fn work(
     let rows = batch.lock_due(selection).await?;
     let more = rows.len() >= usize::try_from(selection.limit).unwrap_or(usize::MAX);
     locked.next = rows.last().filter(|_| more).map(|row| row.position.clone());
-    let keys = distinct(rows);
-    locked.orders = keys.iter().map(|key| (key.clone(), None)).collect();
+    locked.orders = distinct(rows);
+    let keys: Vec<Key> = locked.orders.iter().map(|(key, _)| key.clone()).collect();
     let mut done =
         Done { next: locked.next.clone(), orders: u64::try_from(keys.len()).unwrap_or(u64::MAX), ..Done::default() };
     if keys.is_empty() {
         return Ok(done);
     }
     let examined = batch.examine(&keys).await?;
-    locked.orders = examined.iter().map(|order| (order.key.clone(), order.number.clone())).collect();
     if examined.len() != keys.len() {
         let message = format!("{} of {} locked orders could be read again", examined.len(), keys.len());
         return Err(ShopError::new(ShopErrorKind::Invariant, message));
@@ -164,13 +163,7 @@ pub(super) fn record(batch_id: BatchId, settlement: &Settlement) -> BatchRecord 
 }
 
 /// Each order once, in the order of its oldest reservation.
-fn distinct(rows: Vec<LockedOrder>) -> Vec<Key> {
-    let mut seen = BTreeMap::new();
-    let mut keys = Vec::new();
-    for row in rows {
-        if seen.insert(row.key.clone(), ()).is_none() {
-            keys.push(row.key);
-        }
-    }
-    keys
+fn distinct(rows: Vec<LockedOrder>) -> Vec<(Key, Option<String>)> {
+    let mut seen = BTreeSet::new();
+    rows.into_iter().filter(|row| seen.insert(row.key.clone())).map(|row| (row.key, row.number)).collect()
 }
