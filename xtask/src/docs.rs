@@ -156,6 +156,7 @@ fn picture(program: &Path) -> Result<String, Failure> {
         return Err(Failure::Command { command: name() });
     }
     let shown = String::from_utf8_lossy(&done.stdout).replace(&format!("{}/", directory.display()), "");
+    let shown = shown.replace("target/debug/", "target/release/");
     Ok(anstyle_svg::Term::new().render_svg(&format!("$ cargo run --release -- demo\n{shown}")))
 }
 

@@ -73,8 +73,8 @@ GRANT INSERT, UPDATE, DELETE ON unreserve.set_aside TO ROLE;
 /// The statement that creates an index without stopping the shop.
 pub(crate) fn index_statement(advice: &IndexAdvice, plan: &Plan) -> String {
     let columns = list(advice.columns.iter().map(|column| quoted(&column.name)));
-    let name = format!("unreserve_due_{}", advice.table.name);
-    let name: String = name.chars().take(60).collect();
+    let what = advice.columns.first().map_or("due", |column| column.name.as_str());
+    let name: String = format!("unreserve_{what}_{}", advice.table.name).chars().take(60).collect();
     let condition = if advice.partial { format!(" WHERE {}", active_literally(plan)) } else { String::new() };
     format!(
         "CREATE INDEX CONCURRENTLY IF NOT EXISTS {} ON {} ({columns}){condition};",

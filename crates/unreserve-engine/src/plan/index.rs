@@ -1,7 +1,7 @@
 //! Which index the candidate query needs, and whether the table has one.
 
 use super::condition::Test;
-use super::schema::TableInfo;
+use super::schema::{Schema, TableInfo};
 use super::table::{Column, Plan, Table};
 use crate::profile::ExpiryHome;
 
@@ -14,6 +14,29 @@ pub struct IndexAdvice {
     pub columns: Vec<Column>,
     /// Whether it should cover only rows that still hold stock.
     pub partial: bool,
+}
+
+/// Every index this plan needs and the live schema lacks: the one that finds what is due, and those that find the rows
+/// of one order. Without the latter each batch would search whole tables while it holds locks.
+#[must_use]
+pub fn advise_indexes(plan: &Plan, schema: &Schema) -> Vec<IndexAdvice> {
+    let info = |table: &Table| schema.tables.iter().find(|info| info.name == table.name && info.schema == table.schema);
+    let home = match plan.due.time.home {
+        ExpiryHome::Reservation => &plan.reservation.table,
+        ExpiryHome::Order => &plan.order.table,
+    };
+    let mut advice: Vec<IndexAdvice> = info(home).and_then(|info| advise_index(plan, info)).into_iter().collect();
+    let guards = plan.guards.iter().filter_map(|guard| guard.evidence.as_ref()).map(|(table, column)| (table, column));
+    for (table, column) in guards.chain([(&plan.reservation.table, &plan.reservation.order)]) {
+        let leads = |info: &TableInfo| {
+            info.indexes.iter().any(|index| index.condition.is_none() && index.columns.first() == Some(&column.name))
+        };
+        let wanted = IndexAdvice { table: table.clone(), columns: vec![column.clone()], partial: false };
+        if info(table).is_some_and(|info| !leads(info)) && !advice.contains(&wanted) {
+            advice.push(wanted);
+        }
+    }
+    advice
 }
 
 /// The index this plan needs and the live table lacks; nothing where one is there.

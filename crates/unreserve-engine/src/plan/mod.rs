@@ -13,7 +13,7 @@ pub use clock::{ClockEvidence, ClockFault, SKEW, ZONE_WIDTH, judge_clock};
 pub use condition::{Assignment, Condition, Test, Value};
 pub use due::{Due, Policy, TimeEncoding, TimePlan, Zone};
 pub use effect::{ReleasePlan, StockPlan};
-pub use index::{IndexAdvice, advise_index};
+pub use index::{IndexAdvice, advise_index, advise_indexes};
 pub use resolve::{request, resolve};
 pub use schema::{ColumnInfo, IndexInfo, Kind, Schema, SchemaRequest, TableInfo, TableName};
 pub use table::{Column, GuardPlan, OrderPlan, Plan, ReservationPlan, Table};

@@ -5,7 +5,7 @@ use unreserve_engine::plan::judge_clock;
 
 use crate::app::Context;
 use crate::cli::args::{Format, FormatArgs, ProfileArgs, ProfileCommand};
-use crate::cli::setup::index_advice;
+use crate::cli::setup::{INDEXES_MISSING, index_advice};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::opening::{self, block_on, shop_failure, sweep_failure};
@@ -71,7 +71,7 @@ fn check(format: FormatArgs, context: &Context) -> Result<Exit, Failure> {
                 "database": info.product,
                 "fits": true,
                 "clock": clock.as_ref().map_or_else(ToString::to_string, |()| "right".to_owned()),
-                "index": advice,
+                "indexes": advice,
             })
             .to_string(),
             Format::Text => {
@@ -79,9 +79,9 @@ fn check(format: FormatArgs, context: &Context) -> Result<Exit, Failure> {
                     "Profile {name} fits {}: every table, column and type is as it says, and every statement was prepared.\n",
                     info.product
                 );
-                match &advice {
-                    None => text.push_str("The index for finding what is due is there.\n"),
-                    Some(statement) => text.push_str(&format!("An index for finding what is due is missing; sweeps slow down as orders pile up without it:\n\n  {statement}\n")),
+                match advice.as_slice() {
+                    [] => text.push_str("The indexes that a sweep wants are there.\n"),
+                    advice => text.push_str(&format!("{INDEXES_MISSING}:\n\n  {}\n\n", advice.join("\n  "))),
                 }
                 if clock.is_ok() {
                     text.push_str("The shop's clock and the database's clock fit together.\n");

@@ -1,7 +1,6 @@
 //! `setup`: creates or upgrades our own tables, or prints what that takes.
 
-use unreserve_engine::plan::advise_index;
-use unreserve_engine::profile::ExpiryHome;
+use unreserve_engine::plan::advise_indexes;
 use unreserve_engine::shop::InstallState;
 
 use crate::app::Context;
@@ -43,25 +42,26 @@ pub(crate) fn run(args: &SetupArgs, context: &Context) -> Result<Exit, Failure> 
         context.printer.result(done)?;
         if context.settings.profile.is_some() {
             let resolved = opening::resolve(&context.settings, shop.as_mut()).await?;
-            if let Some(advice) = index_advice(context, &resolved)? {
-                context.printer.result(&format!(
-                    "\nThe shop has no index for finding what is due. Sweeps work without it, but slow down as orders pile up:\n\n  {advice}"
-                ))?;
+            let advice = index_advice(context, &resolved)?;
+            if !advice.is_empty() {
+                context.printer.result(&format!("\n{INDEXES_MISSING}:\n\n  {}\n", advice.join("\n  ")))?;
             }
         }
         Ok(Exit::Done)
     })
 }
 
-/// The statement that creates the index a sweep wants, where the live schema lacks it.
-pub(crate) fn index_advice(context: &Context, resolved: &Resolved) -> Result<Option<String>, Failure> {
-    let home = match resolved.plan.due.time.home {
-        ExpiryHome::Reservation => &resolved.plan.reservation.table,
-        ExpiryHome::Order => &resolved.plan.order.table,
-    };
-    let table = resolved.schema.tables.iter().find(|table| table.name == home.name && table.schema == home.schema);
-    let Some(advice) = table.and_then(|table| advise_index(&resolved.plan, table)) else { return Ok(None) };
+/// What is said above the statements.
+pub(crate) const INDEXES_MISSING: &str = "Indexes that a sweep wants are missing; it works without them, but slows down, and may be in the shop's way, as orders pile up";
+
+/// The statements that create the indexes a sweep wants, where the live schema lacks them.
+pub(crate) fn index_advice(context: &Context, resolved: &Resolved) -> Result<Vec<String>, Failure> {
     let url = opening::database_url(&context.settings)?;
-    let statement = unreserve_db::index_statement(url.expose(), &resolved.plan, &advice);
-    statement.map(Some).map_err(|error| shop_failure(&error, "cannot write the index statement"))
+    advise_indexes(&resolved.plan, &resolved.schema)
+        .iter()
+        .map(|advice| {
+            let statement = unreserve_db::index_statement(url.expose(), &resolved.plan, advice);
+            statement.map_err(|error| shop_failure(&error, "cannot write the index statement"))
+        })
+        .collect()
 }
