@@ -24,9 +24,6 @@ use super::values::{Parameters, only_row, read, read_now, read_whole_key};
 
 use crate::verify::{changed_rows, stands_as_written};
 
-/// How long one statement may take once rows are locked, in milliseconds.
-const LOCKED_BUDGET_MS: u128 = 500;
-
 /// An open transaction. Dropping it drops the connection, and the server rolls back.
 pub(super) struct PgBatch<'a> {
     link: &'a mut Link,
@@ -223,14 +220,14 @@ impl PgBatch<'_> {
         let statement = &self.statements.lock_due;
         let parameters = selection_parameters(self.plan, statement, selection).finish()?;
         let rows = self.link.rows(statement.name, &statement.sql, parameters).await?;
-        self.limit_statements(LOCKED_BUDGET_MS).await?;
+        self.limit_statements().await?;
         rows.iter().map(|row| read_candidate(self.plan, row, statement.name)).collect()
     }
 
     /// From the first lock on, a customer may be waiting: no statement may take longer than the budget. One lock's wait
     /// is bounded by lock_timeout, all of them together by this.
-    async fn limit_statements(&mut self, budget_ms: u128) -> Result<(), ShopError> {
-        self.link.simple("limit", format!("SET LOCAL statement_timeout = {budget_ms}")).await
+    async fn limit_statements(&mut self) -> Result<(), ShopError> {
+        self.link.simple("limit", format!("SET LOCAL statement_timeout = {}", self.lock_wait_ms)).await
     }
 
     async fn lock_stock_rows(&mut self, stock: &[StockRef], wait: StockWait) -> Result<Vec<StockRow>, ShopError> {
@@ -238,10 +235,7 @@ impl PgBatch<'_> {
             StockWait::Bounded => &self.statements.lock_stock,
             StockWait::None => &self.statements.lock_free_stock,
         };
-        self.limit_statements(self.lock_wait_ms).await?;
-        let rows = read_counters(self.link, (self.plan, statements), stock, Unreadable::Fail).await?;
-        self.limit_statements(LOCKED_BUDGET_MS).await?;
-        Ok(rows)
+        read_counters(self.link, (self.plan, statements), stock, Unreadable::Fail).await
     }
 
     async fn write(

@@ -152,11 +152,11 @@ WITH batch AS (
 ), settled AS (
     DELETE FROM unreserve.set_aside AS s WHERE s.profile = $9::text AND s.order_key = ANY ($11::text[])
 )
-INSERT INTO unreserve.entry (batch_id, kind, order_key, order_number, reservation_key, stock, quantity, drift, expires_at, overdue_us)
-SELECT $1::text::uuid, e.kind, e.order_key, e.order_number, e.reservation_key, e.stock, e.quantity, e.drift,
+INSERT INTO unreserve.entry (batch_id, line, kind, order_key, order_number, reservation_key, stock, quantity, drift, expires_at, overdue_us)
+SELECT $1::text::uuid, e.line::int, e.kind, e.order_key, e.order_number, e.reservation_key, e.stock, e.quantity, e.drift,
        timestamptz 'epoch' + e.expires_us * interval '1 microsecond', e.overdue_us
 FROM unnest($10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])
-     AS e(kind, order_key, order_number, reservation_key, stock, quantity, drift, expires_us, overdue_us)";
+     WITH ORDINALITY AS e(kind, order_key, order_number, reservation_key, stock, quantity, drift, expires_us, overdue_us, line)";
 
 /// Appends a batch and its entries in one statement.
 pub(super) async fn append(
@@ -351,7 +351,7 @@ const ENTRY_COLUMNS: &str = "SELECT e.kind, e.order_key, e.order_number, e.reser
 pub(super) async fn entries(link: &mut Link, sweep_id: SweepId, limit: u32) -> Result<Vec<EntryRecord>, ShopError> {
     let sql = format!(
         "/* unreserve entries */ {ENTRY_COLUMNS} FROM unreserve.entry AS e JOIN unreserve.batch AS b ON b.batch_id = e.batch_id
-         WHERE b.sweep_id = $1::text::uuid ORDER BY e.entry_id LIMIT $2::bigint"
+         WHERE b.sweep_id = $1::text::uuid ORDER BY b.at, b.batch_id, e.line LIMIT $2::bigint"
     );
     let parameters = Parameters::new().with(sweep_id.to_string()).with(i64::from(limit)).finish()?;
     read_ledger(link, "entries", &sql, parameters).await?.iter().map(entry_record).collect()
@@ -360,7 +360,7 @@ pub(super) async fn entries(link: &mut Link, sweep_id: SweepId, limit: u32) -> R
 /// The entries of one order, newest first; inside a transaction that is open already.
 pub(super) async fn entries_of_order(link: &mut Link, order: &Key) -> Result<Vec<EntryRecord>, ShopError> {
     let sql = format!(
-        "/* unreserve order_entries */ {ENTRY_COLUMNS} FROM unreserve.entry AS e WHERE e.order_key = $1::text ORDER BY e.entry_id DESC LIMIT 50"
+        "/* unreserve order_entries */ {ENTRY_COLUMNS} FROM unreserve.entry AS e WHERE e.order_key = $1::text ORDER BY e.at DESC, e.batch_id DESC, e.line DESC LIMIT 50"
     );
     let parameters = Parameters::new().with(order.to_string()).finish()?;
     link.rows("order_entries", &sql, parameters).await?.iter().map(entry_record).collect()

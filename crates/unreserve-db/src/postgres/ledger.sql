@@ -55,9 +55,10 @@ CREATE TABLE IF NOT EXISTS unreserve.batch (
 );
 CREATE INDEX IF NOT EXISTS batch_sweep ON unreserve.batch (sweep_id);
 
+-- A batch and its entries are written by one statement, so no foreign key has to look each entry's batch up again.
 CREATE TABLE IF NOT EXISTS unreserve.entry (
-    entry_id        bigint      NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    batch_id        uuid        NOT NULL REFERENCES unreserve.batch,
+    batch_id        uuid        NOT NULL,
+    line            integer     NOT NULL,
     kind            text        NOT NULL CHECK (kind IN ('release', 'cancel')),
     order_key       text        NOT NULL,
     order_number    text,
@@ -67,9 +68,9 @@ CREATE TABLE IF NOT EXISTS unreserve.entry (
     drift           bigint      NOT NULL,
     expires_at      timestamptz,
     at              timestamptz NOT NULL DEFAULT now(),
-    overdue_us      bigint      NOT NULL
+    overdue_us      bigint      NOT NULL,
+    PRIMARY KEY (batch_id, line)
 );
-CREATE INDEX IF NOT EXISTS entry_batch ON unreserve.entry (batch_id);
 CREATE INDEX IF NOT EXISTS entry_order ON unreserve.entry (order_key);
 
 -- Orders that failed for their own reasons, kept out of the way until retry_at.

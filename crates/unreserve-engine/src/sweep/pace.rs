@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::shop::{Capability, ShopErrorKind};
 
 /// A transaction should take no longer than this: it is what a checkout may have to wait for.
-const TARGET: Duration = Duration::from_millis(25);
-const HALF_TARGET: Duration = Duration::from_micros(12_500);
+const TARGET: Duration = Duration::from_millis(32);
+const ROOMY: Duration = Duration::from_millis(26);
 const FIRST: u32 = 100;
 /// How often one batch is tried again before its error counts.
 pub(super) const TRIES: u32 = 5;
@@ -40,8 +40,8 @@ impl Pace {
         let size = if took > TARGET.saturating_mul(2) {
             self.size.div_ceil(2)
         } else if took > TARGET {
-            self.size.saturating_sub(self.size.div_ceil(8))
-        } else if took < HALF_TARGET {
+            self.size.saturating_sub(self.size.div_ceil(5))
+        } else if took < ROOMY {
             self.size.saturating_add(self.size.div_ceil(2))
         } else {
             self.size

@@ -23,7 +23,7 @@ const INVARIANTS: &[(&str, &str)] = &[
     ),
     (
         "I2 a ledger entry has another quantity or row than its reservation, or drift",
-        "SELECT e.entry_id FROM unreserve.entry AS e LEFT JOIN orders_inventoryreservation AS r ON r.reservation_id::text = e.reservation_key
+        "SELECT e.batch_id FROM unreserve.entry AS e LEFT JOIN orders_inventoryreservation AS r ON r.reservation_id::text = e.reservation_key
          WHERE e.kind = 'release' AND (r.quantity IS DISTINCT FROM e.quantity OR e.drift <> 0 OR r.order_id::text <> e.order_key
             OR e.stock <> coalesce('products_productvariant:' || r.product_variant_id, 'drops_dropproduct:' || r.drop_product_id))",
     ),
@@ -37,13 +37,13 @@ const INVARIANTS: &[(&str, &str)] = &[
     ),
     (
         "I3 an order was released although its payment had been committed before",
-        "SELECT e.entry_id FROM unreserve.entry AS e JOIN unreserve.batch AS b ON b.batch_id = e.batch_id
+        "SELECT e.batch_id FROM unreserve.entry AS e JOIN unreserve.batch AS b ON b.batch_id = e.batch_id
          JOIN orders_payment AS p ON p.order_id::text = e.order_key
          WHERE p.status = 'succeeded' AND pg_xact_commit_timestamp(p.xmin) < pg_xact_commit_timestamp(b.xmin)",
     ),
     (
         "I4 a reservation was released before it expired",
-        "SELECT e.entry_id FROM unreserve.entry AS e JOIN orders_inventoryreservation AS r ON r.reservation_id::text = e.reservation_key
+        "SELECT e.batch_id FROM unreserve.entry AS e JOIN orders_inventoryreservation AS r ON r.reservation_id::text = e.reservation_key
          WHERE e.at < r.expires_at OR r.cancelled_at < r.expires_at OR e.expires_at <> r.expires_at",
     ),
     (
@@ -97,30 +97,30 @@ pub(crate) fn due(session: &mut Session) -> i64 {
     session.number(DUE)
 }
 
-/// The ledger up to an entry, to see later that it only grew (I6).
+/// The ledger up to an instant, to see later that it only grew (I6).
 pub(crate) struct LedgerSeen {
-    last: i64,
+    until: String,
     digest: String,
 }
 
 impl LedgerSeen {
-    /// Reads the whole ledger.
+    /// Reads the whole ledger. Nobody sweeps at this moment, so everything later is newer.
     pub(crate) fn now(session: &mut Session) -> Self {
-        let last = session.number("SELECT coalesce(max(entry_id), 0)::text FROM unreserve.entry");
-        let digest = Self::digest(session, last);
-        Self { last, digest }
+        let until = session.text("SELECT coalesce(max(at), 'epoch')::text FROM unreserve.entry");
+        let digest = Self::digest(session, &until);
+        Self { until, digest }
     }
 
     /// Fails the test where what was seen is not there any more as it was.
     #[track_caller]
     pub(crate) fn still_stands(&self, session: &mut Session) {
-        assert_eq!(Self::digest(session, self.last), self.digest, "I6: the ledger's past was changed");
+        assert_eq!(Self::digest(session, &self.until), self.digest, "I6: the ledger's past was changed");
     }
 
-    fn digest(session: &mut Session, last: i64) -> String {
+    fn digest(session: &mut Session, until: &str) -> String {
         session.text(&format!(
-            "SELECT count(*) || ' ' || coalesce(md5(string_agg(e::text || b::text, '|' ORDER BY entry_id)), '')
-             FROM unreserve.entry AS e JOIN unreserve.batch AS b USING (batch_id) WHERE entry_id <= {last}"
+            "SELECT count(*) || ' ' || coalesce(md5(string_agg(e::text || b::text, '|' ORDER BY e.batch_id, e.line)), '')
+             FROM unreserve.entry AS e JOIN unreserve.batch AS b USING (batch_id) WHERE e.at <= '{until}'"
         ))
     }
 }
