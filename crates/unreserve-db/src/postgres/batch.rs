@@ -227,7 +227,8 @@ impl PgBatch<'_> {
     /// From the first lock on, a customer may be waiting: no statement may take longer than the budget. One lock's wait
     /// is bounded by lock_timeout, all of them together by this.
     async fn limit_statements(&mut self) -> Result<(), ShopError> {
-        self.link.simple("limit", format!("SET LOCAL statement_timeout = {}", self.lock_wait_ms)).await
+        let budget_ms = self.lock_wait_ms.min(self.link.statement_timeout_ms());
+        self.link.simple("limit", format!("SET LOCAL statement_timeout = {budget_ms}")).await
     }
 
     async fn lock_stock_rows(&mut self, stock: &[StockRef], wait: StockWait) -> Result<Vec<StockRow>, ShopError> {

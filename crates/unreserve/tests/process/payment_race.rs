@@ -133,8 +133,8 @@ WITH cancelled AS (
     SELECT gen_random_uuid(), s.sweep_id, 0, 0, 0, 0, 0, 0 FROM unreserve.sweep AS s
     RETURNING batch_id
 )
-INSERT INTO unreserve.entry (batch_id, kind, order_key, quantity, drift, overdue_us)
-SELECT b.batch_id, 'cancel', c.order_id::text, 0, 0, 0 FROM cancelled AS c, batch AS b;
+INSERT INTO unreserve.entry (batch_id, line, kind, order_key, quantity, drift, overdue_us)
+SELECT b.batch_id, row_number() OVER (), 'cancel', c.order_id::text, 0, 0, 0 FROM cancelled AS c, batch AS b;
 UPDATE products_productvariant AS s SET reserved_quantity = coalesce((SELECT sum(r.quantity)
     FROM orders_inventoryreservation AS r WHERE r.product_variant_id = s.id AND r.is_active), 0);
 UPDATE drops_dropproduct AS s SET reserved_quantity = coalesce((SELECT sum(r.quantity)
