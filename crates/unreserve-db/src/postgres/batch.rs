@@ -18,7 +18,7 @@ use unreserve_engine::shop::{
 use super::connect::{Link, local_settings};
 use super::fragments::{Constant, Statement};
 use super::ledger;
-use super::render::Statements;
+use super::render::{Line, Statements};
 use super::rows;
 use super::values::{Parameters, only_row, read, read_now, read_whole_key};
 
@@ -91,16 +91,18 @@ pub(super) fn with_constants(mut parameters: Parameters, statement: &Statement) 
     parameters
 }
 
-/// The parameters of the candidate query.
-pub(super) fn selection_parameters(plan: &Plan, statement: &Statement, selection: &Selection) -> Parameters {
+/// The form of the candidate query that a selection asks for, and its parameters.
+pub(super) fn selected<'a>(plan: &Plan, line: &'a Line, selection: &Selection) -> (&'a Statement, Parameters) {
+    let parameters = Parameters::new().with(i64::from(selection.limit));
+    if let Some(only) = &selection.only {
+        return (&line.named, with_constants(parameters.with_keys(only.iter(), 1), &line.named));
+    }
     let after = selection.after.as_ref();
-    let mut parameters = Parameters::new().with(after.map(|place| place.expiry.clone()));
+    let mut parameters = parameters.with(after.map(|place| place.expiry.clone()));
     for column in 0..plan.reservation.key.len() {
         parameters = parameters.with(after.map(|place| place.reservation.part(column).to_owned()));
     }
-    let only: Option<Vec<String>> =
-        selection.only.as_ref().map(|keys| keys.iter().map(|key| key.part(0).to_owned()).collect());
-    with_constants(parameters.with(only).with(i64::from(selection.limit)), statement)
+    (&line.rest, with_constants(parameters, &line.rest))
 }
 
 /// Reads a row of the candidate query.
@@ -217,9 +219,8 @@ impl PgBatch<'_> {
     }
 
     async fn lock_due_rows(&mut self, selection: &Selection) -> Result<Vec<LockedOrder>, ShopError> {
-        let statement = &self.statements.lock_due;
-        let parameters = selection_parameters(self.plan, statement, selection).finish()?;
-        let rows = self.link.rows(statement.name, &statement.sql, parameters).await?;
+        let (statement, parameters) = selected(self.plan, &self.statements.lock_due, selection);
+        let rows = self.link.rows(statement.name, &statement.sql, parameters.finish()?).await?;
         self.limit_statements().await?;
         rows.iter().map(|row| read_candidate(self.plan, row, statement.name)).collect()
     }

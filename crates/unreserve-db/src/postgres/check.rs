@@ -49,6 +49,8 @@ fn every(statements: &Statements) -> Vec<&Statement> {
     let Statements {
         outlook,
         clock_evidence,
+        guarded,
+        unseen,
         survey,
         lock_due,
         examine_orders,
@@ -67,8 +69,11 @@ fn every(statements: &Statements) -> Vec<&Statement> {
     let one = [
         outlook,
         clock_evidence,
-        survey,
-        lock_due,
+        unseen,
+        &survey.rest,
+        &survey.named,
+        &lock_due.rest,
+        &lock_due.named,
         examine_orders,
         examine_reservations,
         release,
@@ -81,6 +86,7 @@ fn every(statements: &Statements) -> Vec<&Statement> {
         .chain(lock_stock)
         .chain(lock_free_stock)
         .chain(write_stock)
+        .chain(guarded)
         .chain(cancel_orders)
         .chain(explain_by_number);
     one.into_iter().chain(several).collect()

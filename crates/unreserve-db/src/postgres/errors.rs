@@ -7,8 +7,16 @@ use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
 /// An error of one statement.
 pub(super) fn statement_error(error: &Error, statement: &'static str) -> ShopError {
-    const SEARCHES: [&str; 6] =
-        ["outlook", "clock_evidence", "survey", "lock_due", "examine_orders", "examine_reservations"];
+    const SEARCHES: [&str; 8] = [
+        "outlook",
+        "clock_evidence",
+        "guarded",
+        "unseen",
+        "survey",
+        "lock_due",
+        "examine_orders",
+        "examine_reservations",
+    ];
     let sorted = sort(error).during(statement);
     if sorted.code.as_deref() == Some("57014") && SEARCHES.contains(&statement) {
         return sorted.hint(

@@ -64,8 +64,11 @@ pub(super) fn every(statements: &Statements) -> Vec<&Statement> {
     let one = [
         &statements.outlook,
         &statements.clock_evidence,
-        &statements.survey,
-        &statements.lock_due,
+        &statements.unseen,
+        &statements.survey.rest,
+        &statements.survey.named,
+        &statements.lock_due.rest,
+        &statements.lock_due.named,
         &statements.examine_orders,
         &statements.examine_reservations,
         &statements.release,
@@ -74,6 +77,7 @@ pub(super) fn every(statements: &Statements) -> Vec<&Statement> {
     let explain = [&statements.explain_by_key, &statements.explain_reservations, &statements.try_lock];
     one.into_iter()
         .chain(several)
+        .chain(&statements.guarded)
         .chain(&statements.cancel_orders)
         .chain(&statements.explain_by_number)
         .chain(explain)
@@ -230,7 +234,7 @@ fn the_statements_of_a_timeout_and_a_grace() {
     let minutes = |minutes: u64| std::time::Duration::from_secs(minutes * 60);
     let plan = plan(profile, malikli(), Policy { timeout: Some(minutes(15)), grace: minutes(5) });
     let statements = render(&plan, false);
-    assert_snapshot!(format!("{}\n\n{}", statements.survey.sql, statements.release.sql));
+    assert_snapshot!(format!("{}\n\n{}", statements.survey.rest.sql, statements.release.sql));
 }
 
 #[test]

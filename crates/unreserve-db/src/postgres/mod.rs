@@ -15,6 +15,7 @@ mod render;
 mod rows;
 mod values;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use batch::Unreadable;
@@ -27,8 +28,8 @@ use unreserve_engine::ledger::{
 use unreserve_engine::model::{BatchId, Holder, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, LockTest, Outlook,
-    Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, GuardedOrder, InstallState, Ledger,
+    Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
 };
 use values::{Parameters, only_row, read, read_count, read_instant, read_now};
 
@@ -191,10 +192,34 @@ impl CheckedPgShop {
         Ok((outlook, read_count(&row, 4, statement.name)?))
     }
 
+    async fn read_guarded(&mut self, limit: u64) -> Result<Vec<GuardedOrder>, ShopError> {
+        let Some(statement) = &self.statements.guarded else { return Ok(Vec::new()) };
+        let parameters = batch::with_constants(Parameters::new().with(values::signed(limit)), statement).finish()?;
+        let mut orders: Vec<GuardedOrder> = Vec::new();
+        let mut seen = HashSet::new();
+        for row in self.link.rows(statement.name, &statement.sql, parameters).await? {
+            let order = rows::guarded(&self.plan, &row, statement.name)?;
+            if seen.insert(order.key.clone()) {
+                orders.push(order);
+            }
+        }
+        Ok(orders)
+    }
+
+    async fn read_leftovers(&mut self, count_limit: u64) -> Result<Leftovers, ShopError> {
+        let outlook = self.read_outlook(count_limit).await?;
+        let guarded = self.read_guarded(count_limit).await?;
+        let statement = &self.statements.unseen;
+        let parameters = Parameters::new().with(values::signed(count_limit));
+        let parameters = batch::with_constants(parameters, statement).finish()?;
+        let row = only_row(self.link.rows(statement.name, &statement.sql, parameters).await?, statement.name)?;
+        let (without_order, set_aside) = (read_count(&row, 0, statement.name)?, read_count(&row, 1, statement.name)?);
+        Ok(Leftovers { outlook, set_aside, guarded, without_order })
+    }
+
     async fn read_page(&mut self, selection: &Selection) -> Result<Surveyed, ShopError> {
-        let statement = &self.statements.survey;
-        let parameters = batch::selection_parameters(&self.plan, statement, selection).finish()?;
-        let rows = self.link.rows(statement.name, &statement.sql, parameters).await?;
+        let (statement, parameters) = batch::selected(&self.plan, &self.statements.survey, selection);
+        let rows = self.link.rows(statement.name, &statement.sql, parameters.finish()?).await?;
         let now_index = self.plan.reservation.key.len().saturating_add(2);
         let now = match rows.first() {
             Some(row) => read_now(row, now_index, statement.name)?,
@@ -207,7 +232,7 @@ impl CheckedPgShop {
         let full = found.len() >= usize::try_from(selection.limit).unwrap_or(usize::MAX);
         let last = found.last().filter(|_| full).map(|row| row.position.clone());
         let mut keys = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for row in found {
             if seen.insert(row.key.clone()) {
                 keys.push(row.key);
@@ -236,10 +261,21 @@ impl CheckedShop for CheckedPgShop {
         &self.info
     }
 
-    fn clock_evidence(&mut self) -> Answer<'_, ClockEvidence> {
+    fn look(&mut self, count_limit: u64) -> Answer<'_, (ClockEvidence, Outlook)> {
         Box::pin(async move {
             self.link.begin_read().await?;
-            let outcome = self.read_clock().await;
+            let outcome = match self.read_clock().await {
+                Ok(clock) => self.read_outlook(count_limit).await.map(|outlook| (clock, outlook)),
+                Err(error) => Err(error),
+            };
+            self.link.end(outcome).await
+        })
+    }
+
+    fn leftovers(&mut self, count_limit: u64) -> Answer<'_, Leftovers> {
+        Box::pin(async move {
+            self.link.begin_read().await?;
+            let outcome = self.read_leftovers(count_limit).await;
             self.link.end(outcome).await
         })
     }

@@ -11,6 +11,15 @@ use super::fragments::{
 };
 use crate::write::quoted;
 
+/// One question to the line of due reservations, in its two forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    /// `$1` the limit, `$2` expiry and `$3…` key of the last place. Guarded orders are left out.
+    pub(super) rest: Statement,
+    /// `$1` the limit, `$2` only these orders, guarded and set aside or not.
+    pub(super) named: Statement,
+}
+
 /// Every statement of one plan that touches the shop's tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statements {
@@ -18,10 +27,14 @@ pub(super) struct Statements {
     pub(super) outlook: Statement,
     /// What the clock relation is judged by.
     pub(super) clock_evidence: Statement,
+    /// Due orders that a guard protects; nothing where the profile has no guard.
+    pub(super) guarded: Option<Statement>,
+    /// Counts what no line shows: reservations without an order, orders that are set aside.
+    pub(super) unseen: Statement,
     /// The line of due reservations, without a lock.
-    pub(super) survey: Statement,
+    pub(super) survey: Line,
     /// The same, locking the orders.
-    pub(super) lock_due: Statement,
+    pub(super) lock_due: Line,
     /// Status and guards of orders.
     pub(super) examine_orders: Statement,
     /// The active reservations of orders.
@@ -50,11 +63,17 @@ pub(super) struct Statements {
 
 /// Renders a plan. Where our own tables are not installed, nothing can be set aside yet.
 pub(super) fn render(plan: &Plan, installed: bool) -> Statements {
+    let line = |lock| Line {
+        rest: candidates(plan, installed, lock, From::Place),
+        named: candidates(plan, installed, lock, From::Orders),
+    };
     Statements {
         outlook: outlook(plan, installed),
         clock_evidence: clock_evidence(plan),
-        survey: candidates(plan, installed, Lock::None),
-        lock_due: candidates(plan, installed, Lock::Orders),
+        guarded: (!plan.guards.is_empty()).then(|| guarded(plan, installed)),
+        unseen: unseen(plan, installed),
+        survey: line(Lock::None),
+        lock_due: line(Lock::Orders),
         examine_orders: examine_orders(plan),
         examine_reservations: examine_reservations(plan),
         read_stock: plan.stock.iter().map(|stock| stock_rows(plan, stock, Lock::None)).collect(),
@@ -82,15 +101,14 @@ enum Lock {
 fn outlook(plan: &Plan, installed: bool) -> Statement {
     let mut w = Writer::new(plan, "outlook", 1);
     let (line, active, due) = (w.line(), w.active(), w.due());
-    let (unpaid, cancelled, unguarded) = (w.unpaid(), w.cancelled(), w.unguarded());
-    let not_set_aside = if installed { w.not_set_aside() } else { "true".to_owned() };
+    let (wanted, unguarded) = (wanted(&mut w, installed), w.unguarded());
     let (key, expires_at, column) = (w.order_key(), w.expires_at(), w.expiry_column());
     let next_line = next_line(&w, plan);
     let now = micros("now()");
     w.finish(&format!(
         "WITH due AS MATERIALIZED (\n\
          SELECT {key} AS order_key, {expires_at} AS due_at\n{line}\n\
-         WHERE {active} AND {due}\n  AND ({unpaid} OR {cancelled})\n  AND {unguarded}\n  AND {not_set_aside}\n\
+         WHERE {wanted}\n  AND {unguarded}\n\
          ORDER BY {column} LIMIT $1::bigint\n)\n\
          SELECT {now}, (SELECT count(DISTINCT order_key) FROM due), (SELECT {} FROM due),\n\
          (SELECT {} FROM (SELECT {expires_at} AS next_at {next_line}\nWHERE {active} AND NOT ({due})\nORDER BY {column} LIMIT 1) AS n),\n\
@@ -135,39 +153,96 @@ fn clock_evidence(plan: &Plan) -> Statement {
     ))
 }
 
-/// `$1` expiry and `$2…` key of the last place, `$n` only these orders, `$n+1` the limit.
-fn candidates(plan: &Plan, installed: bool, lock: Lock) -> Statement {
-    let keys: Vec<&Column> = plan.reservation.key.iter().collect();
-    let only = keys.len().saturating_add(2);
-    let limit = only.saturating_add(1);
-    let name = if lock == Lock::Orders { "lock_due" } else { "survey" };
-    let mut w = Writer::new(plan, name, limit);
-    let (line, active, due) = (w.line(), w.active(), w.due());
-    let (unpaid, cancelled) = (w.unpaid(), w.cancelled());
-    // Somebody who asks for an order by name wants it tried now.
-    let not_set_aside = match installed {
-        true => format!("(${only}::text[] IS NOT NULL OR {})", w.not_set_aside()),
-        false => "true".to_owned(),
+/// `$1` how many rows to read at most.
+fn guarded(plan: &Plan, installed: bool) -> Statement {
+    let mut w = Writer::new(plan, "guarded", 1);
+    let (wanted, unguarded, line, column) = (wanted(&mut w, installed), w.unguarded(), w.line(), w.expiry_column());
+    let guards = list(plan.guards.iter().map(|guard| format!("coalesce({}, false)", w.guard(guard))));
+    let (key, number) = (w.order_key(), w.order_number());
+    w.finish(&format!(
+        "SELECT {key}, {number}, {guards}\n{line}\nWHERE {wanted}\n  AND NOT ({unguarded})\nORDER BY {column} LIMIT $1::bigint"
+    ))
+}
+
+/// `$1` up to how many reservations without an order are counted.
+fn unseen(plan: &Plan, installed: bool) -> Statement {
+    let mut w = Writer::new(plan, "unseen", 1);
+    let without_order = match plan.due.time.home {
+        ExpiryHome::Order => "0::bigint".to_owned(),
+        ExpiryHome::Reservation => {
+            let (active, due) = (w.active(), w.due());
+            format!(
+                "(SELECT count(*) FROM (SELECT 1 FROM {} AS r\nWHERE {active} AND {due}\n  AND NOT EXISTS (SELECT 1 FROM {} AS o WHERE o.{} = r.{})\nLIMIT $1::bigint) AS x)",
+                table_name(&plan.reservation.table),
+                table_name(&plan.order.table),
+                quoted(&plan.order.key.name),
+                quoted(&plan.reservation.order.name)
+            )
+        }
     };
+    let aside = match installed {
+        false => "0::bigint".to_owned(),
+        true => {
+            let profile = w.profile();
+            format!("(SELECT count(*) FROM unreserve.set_aside WHERE profile = {profile} AND retry_at > now())")
+        }
+    };
+    w.finish(&format!("SELECT {without_order}, {aside}, $1::bigint"))
+}
+
+/// The condition that something of the order is to be given back, guards aside.
+fn wanted(w: &mut Writer<'_>, installed: bool) -> String {
+    let (active, due, unpaid, cancelled) = (w.active(), w.due(), w.unpaid(), w.cancelled());
+    let not_set_aside = if installed { w.not_set_aside() } else { "true".to_owned() };
+    format!("{active} AND {due}\n  AND ({unpaid} OR {cancelled})\n  AND {not_set_aside}")
+}
+
+/// Where in the line a question begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    Place,
+    Orders,
+}
+
+/// See [`Line`].
+fn candidates(plan: &Plan, installed: bool, lock: Lock, from: From) -> Statement {
+    let keys: Vec<&Column> = plan.reservation.key.iter().collect();
+    let changing = match from {
+        From::Place => keys.len().saturating_add(2),
+        From::Orders => 2,
+    };
+    let name = if lock == Lock::Orders { "lock_due" } else { "survey" };
+    let mut w = Writer::new(plan, name, changing);
+    // Somebody who asks for an order by name wants it tried now, and its guards told.
+    let wanted = wanted(&mut w, installed && from != From::Orders);
     let column = w.expiry_column();
     let columns = list(keys.iter().map(|key| format!("r.{}", quoted(&key.name))));
-    let place = list(
-        keys.iter().enumerate().map(|(index, key)| format!("${}::text::{}", index.saturating_add(2), cast_type(key))),
-    );
-    let expiry_type = cast_type(&plan.due.time.column);
+    let which = match from {
+        From::Place => {
+            let place = list(
+                keys.iter()
+                    .enumerate()
+                    .map(|(index, key)| format!("${}::text::{}", index.saturating_add(3), cast_type(key))),
+            );
+            let unguarded = w.unguarded();
+            format!(
+                "{unguarded}\n  AND ($2::text IS NULL OR ({column}, {columns}) > ($2::text::{}, {place}))",
+                cast_type(&plan.due.time.column)
+            )
+        }
+        From::Orders => {
+            let key = &plan.order.key;
+            format!("o.{} = ANY ($2::text[]::{}[])", quoted(&key.name), cast_type(key))
+        }
+    };
     let lock = match lock {
         Lock::Orders => "\nFOR UPDATE OF o SKIP LOCKED",
         _ => "",
     };
-    let (order_key, reservation_key, number) = (w.order_key(), w.reservation_key(), w.order_number());
-    let order_type = cast_type(&plan.order.key);
-    let key_column = quoted(&plan.order.key.name);
+    let (line, order_key, reservation_key, number) = (w.line(), w.order_key(), w.reservation_key(), w.order_number());
     w.finish(&format!(
-        "SELECT {order_key}, {column}::text, {reservation_key}, {}, {number}\n{line}\n\
-         WHERE {active} AND {due}\n  AND ({unpaid} OR {cancelled})\n  AND {not_set_aside}\n\
-         \x20 AND ($1::text IS NULL OR ({column}, {columns}) > ($1::text::{expiry_type}, {place}))\n\
-         \x20 AND (${only}::text[] IS NULL OR o.{key_column} = ANY (${only}::text[]::{order_type}[]))\n\
-         ORDER BY {column}, {columns}\nLIMIT ${limit}::bigint{lock}",
+        "SELECT {order_key}, {column}::text, {reservation_key}, {}, {number}\n{line}\nWHERE {wanted}\n  AND {which}\n\
+         ORDER BY {column}, {columns}\nLIMIT $1::bigint{lock}",
         micros("now()")
     ))
 }

@@ -3,24 +3,38 @@
 use sqlx::postgres::PgRow;
 use unreserve_engine::model::{ActiveReservation, ExaminedOrder, Quantity, StockRef, StockRow};
 use unreserve_engine::plan::Plan;
-use unreserve_engine::shop::{ShopError, ShopErrorKind};
+use unreserve_engine::shop::{GuardedOrder, ShopError, ShopErrorKind};
 
 use super::values::{read, read_instant, read_key, read_quantity, read_whole_key};
 
-/// A row of `examine_orders`.
-pub(super) fn order(plan: &Plan, row: &PgRow, name: &'static str) -> Result<ExaminedOrder, ShopError> {
+/// The guards that hold, from the columns that begin at `first`.
+fn guards(plan: &Plan, row: &PgRow, first: usize, name: &'static str) -> Result<Vec<String>, ShopError> {
     let mut guards = Vec::new();
     for (index, guard) in plan.guards.iter().enumerate() {
-        if read::<bool>(row, index.saturating_add(4), name)? {
+        if read::<bool>(row, index.saturating_add(first), name)? {
             guards.push(guard.name.clone());
         }
     }
+    Ok(guards)
+}
+
+/// A row of `guarded`.
+pub(super) fn guarded(plan: &Plan, row: &PgRow, name: &'static str) -> Result<GuardedOrder, ShopError> {
+    Ok(GuardedOrder {
+        key: read_whole_key(row, 0, 1, name)?,
+        number: read(row, 1, name)?,
+        guards: guards(plan, row, 2, name)?,
+    })
+}
+
+/// A row of `examine_orders`.
+pub(super) fn order(plan: &Plan, row: &PgRow, name: &'static str) -> Result<ExaminedOrder, ShopError> {
     Ok(ExaminedOrder {
         key: read_whole_key(row, 0, 1, name)?,
         number: read(row, 1, name)?,
         unpaid: read(row, 2, name)?,
         cancelled: read(row, 3, name)?,
-        guards,
+        guards: guards(plan, row, 4, name)?,
         reservations: Vec::new(),
     })
 }

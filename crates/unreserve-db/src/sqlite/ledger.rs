@@ -370,6 +370,18 @@ SELECT order_key, order_number, reason, attempts, since, retry_at FROM unreserve
 WHERE retry_at > ?1 AND (?2 IS NULL OR profile = ?2) AND (?3 IS NULL OR order_key = ?3)
 ORDER BY since, order_key LIMIT ?4";
 
+/// How many orders of a profile are set aside now; inside a transaction that is open already.
+pub(super) async fn count_set_aside(link: &mut Link, profile: &str, now_ms: i64) -> Result<u64, ShopError> {
+    const SQL: &str =
+        "/* unreserve count_set_aside */ SELECT count(*) FROM unreserve_set_aside WHERE profile = ?1 AND retry_at > ?2";
+    let parameters = Parameters::new().with(profile.to_owned()).with(now_ms).plain()?;
+    read_count(
+        &only_row(link.rows("count_set_aside", SQL, parameters).await?, "count_set_aside")?,
+        0,
+        "count_set_aside",
+    )
+}
+
 /// The orders that are set aside now: of one profile or of all, one order or all.
 pub(super) async fn orders_set_aside(
     link: &mut Link,

@@ -26,8 +26,8 @@ use unreserve_engine::ledger::{
 use unreserve_engine::model::{BatchId, Holder, Key, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, LockTest, Outlook,
-    Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, GuardedOrder, InstallState, Ledger,
+    Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
 };
 use values::{Parameters, instant, only_row, read, read_count, read_instant};
 
@@ -188,6 +188,39 @@ impl CheckedSqliteShop {
         })
     }
 
+    async fn read_guarded(&mut self, now_ms: i64, limit: u64) -> Result<Vec<GuardedOrder>, ShopError> {
+        let Some(statement) = &self.statements.guarded else { return Ok(Vec::new()) };
+        let parameters = Parameters::new().with(now_ms).with(values::signed(limit)).finish(statement)?;
+        let mut orders: Vec<GuardedOrder> = Vec::new();
+        let mut seen = HashSet::new();
+        for row in self.link.rows(statement.name, &statement.sql, parameters).await? {
+            let order = rows::guarded(&self.plan, &row, statement.name)?;
+            if seen.insert(order.key.clone()) {
+                orders.push(order);
+            }
+        }
+        Ok(orders)
+    }
+
+    async fn read_leftovers(&mut self, count_limit: u64) -> Result<Leftovers, ShopError> {
+        let now_ms = ledger::now(&mut self.link).await?;
+        let outlook = self.read_outlook(count_limit).await?;
+        let guarded = self.read_guarded(now_ms, count_limit).await?;
+        let without_order = match &self.statements.without_order {
+            None => 0,
+            Some(statement) => {
+                let parameters = Parameters::new().with(now_ms).with(values::signed(count_limit)).finish(statement)?;
+                let rows = self.link.rows(statement.name, &statement.sql, parameters).await?;
+                read_count(&only_row(rows, statement.name)?, 0, statement.name)?
+            }
+        };
+        let set_aside = match self.info.installed {
+            InstallState::Current => ledger::count_set_aside(&mut self.link, &self.plan.profile, now_ms).await?,
+            _ => 0,
+        };
+        Ok(Leftovers { outlook, set_aside, guarded, without_order })
+    }
+
     async fn read_page(&mut self, selection: &Selection) -> Result<Surveyed, ShopError> {
         let (plan, statements) = (&self.plan, &self.statements);
         let now_ms = ledger::now(&mut self.link).await?;
@@ -223,10 +256,21 @@ impl CheckedShop for CheckedSqliteShop {
         &self.info
     }
 
-    fn clock_evidence(&mut self) -> Answer<'_, ClockEvidence> {
+    fn look(&mut self, count_limit: u64) -> Answer<'_, (ClockEvidence, Outlook)> {
         Box::pin(async move {
             self.link.begin_read().await?;
-            let outcome = self.read_clock().await;
+            let outcome = match self.read_clock().await {
+                Ok(clock) => self.read_outlook(count_limit).await.map(|outlook| (clock, outlook)),
+                Err(error) => Err(error),
+            };
+            self.link.end(outcome).await
+        })
+    }
+
+    fn leftovers(&mut self, count_limit: u64) -> Answer<'_, Leftovers> {
+        Box::pin(async move {
+            self.link.begin_read().await?;
+            let outcome = self.read_leftovers(count_limit).await;
             self.link.end(outcome).await
         })
     }

@@ -11,7 +11,7 @@ use super::fragments::{
 };
 use crate::write::quoted;
 
-/// One question to the line of due reservations, in its three forms.
+/// One question to the line of due reservations, in its three forms; only the one by name shows guarded orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     /// `?2` the limit.
@@ -29,6 +29,10 @@ pub(super) struct Statements {
     pub(super) outlook: Statement,
     /// What the clock relation is judged by.
     pub(super) clock_evidence: Statement,
+    /// Due orders that a guard protects; nothing where the profile has no guard.
+    pub(super) guarded: Option<Statement>,
+    /// Counts expired reservations without an order; nothing where the expiry stands with the order.
+    pub(super) without_order: Option<Statement>,
     /// The line of due reservations, for a dry run.
     pub(super) survey: Line,
     /// The same for a batch, which has shut every other writer out.
@@ -58,6 +62,7 @@ impl Statements {
     pub(super) fn all(&self) -> Vec<&Statement> {
         let lines = [&self.survey, &self.lock_due];
         let mut all = vec![&self.outlook, &self.clock_evidence, &self.examine_orders, &self.examine_reservations];
+        all.extend(self.guarded.iter().chain(&self.without_order));
         all.extend(lines.into_iter().flat_map(|line| [&line.start, &line.after, &line.only]));
         all.extend(&self.lock_stock);
         all.extend(&self.write_stock);
@@ -79,6 +84,8 @@ pub(super) fn render(plan: &Plan, installed: bool) -> Statements {
     Statements {
         outlook: outlook(plan, installed),
         clock_evidence: clock_evidence(plan),
+        guarded: (!plan.guards.is_empty()).then(|| guarded(plan, installed)),
+        without_order: (plan.due.time.home == ExpiryHome::Reservation).then(|| without_order(plan)),
         survey: line("survey"),
         lock_due: line("lock_due"),
         examine_orders: examine_orders(plan),
@@ -115,6 +122,31 @@ fn outlook(plan: &Plan, installed: bool) -> Statement {
         "SELECT (SELECT count(*) FROM (SELECT DISTINCT {key}\n{line}\nWHERE {wanted}\n  AND {unguarded}\nLIMIT ?2)),\n\
          (SELECT min({expires_at})\n{line}\nWHERE {wanted}\n  AND {unguarded}),\n\
          (SELECT min({expires_at})\n{next_line}\nWHERE {active}\n  AND {not_yet_due})"
+    ))
+}
+
+/// `?2` how many rows to read at most.
+fn guarded(plan: &Plan, installed: bool) -> Statement {
+    let mut w = Writer::new(plan, "guarded", 2);
+    let (wanted, unguarded, line, column) = (wanted(&mut w, installed), w.unguarded(), w.line(), w.expiry_column());
+    let guards = list(plan.guards.iter().map(|guard| format!("{} IS TRUE", w.guard(guard))));
+    let (key, number) = (w.order_key(), w.order_number());
+    w.finish(&format!(
+        "SELECT {key}, {number}, {guards}\n{line}\nWHERE {wanted}\n  AND NOT ({unguarded})\nORDER BY {column} LIMIT ?2"
+    ))
+}
+
+/// `?2` up to how many are counted.
+fn without_order(plan: &Plan) -> Statement {
+    let mut w = Writer::new(plan, "without_order", 2);
+    let (active, due) = (w.active(), w.due());
+    w.finish(&format!(
+        "SELECT count(*) FROM (SELECT 1 FROM {} AS r\nWHERE {active}\n  AND {due}\n  \
+         AND NOT EXISTS (SELECT 1 FROM {} AS o WHERE o.{} = r.{})\nLIMIT ?2)",
+        table_name(&plan.reservation.table),
+        table_name(&plan.order.table),
+        quoted(&plan.order.key.name),
+        quoted(&plan.reservation.order.name)
     ))
 }
 
@@ -163,8 +195,11 @@ fn candidates(plan: &Plan, installed: bool, name: &'static str, from: From) -> S
         From::Place => keys.len().saturating_add(3),
     };
     let mut w = Writer::new(plan, name, changing);
-    // Somebody who asks for an order by name wants it tried now.
-    let wanted = wanted(&mut w, installed && from != From::Orders);
+    // Somebody who asks for an order by name wants it tried now, and its guards told.
+    let mut wanted = wanted(&mut w, installed && from != From::Orders);
+    if from != From::Orders {
+        wanted.push_str(&format!("\n  AND {}", w.unguarded()));
+    }
     let (column, columns) = (w.expiry_column(), w.reservation_key_columns());
     let behind = match from {
         From::Start => String::new(),

@@ -5,7 +5,7 @@ use unreserve_engine::model::{
     ActiveReservation, ExaminedOrder, Key, LockedOrder, Position, Quantity, StockRef, StockRow,
 };
 use unreserve_engine::plan::Plan;
-use unreserve_engine::shop::{ShopError, ShopErrorKind};
+use unreserve_engine::shop::{GuardedOrder, ShopError, ShopErrorKind};
 
 use super::values::{instant, read, read_flag, read_key, read_whole_key};
 
@@ -17,20 +17,34 @@ pub(super) fn candidate(plan: &Plan, row: &SqliteRow, name: &'static str) -> Res
     Ok(LockedOrder { key: read_whole_key(row, 0, 1, name)?, number, position: Position { expiry, reservation } })
 }
 
-/// A row of `examine_orders`.
-pub(super) fn order(plan: &Plan, row: &SqliteRow, name: &'static str) -> Result<ExaminedOrder, ShopError> {
+/// The guards that hold, from the columns that begin at `first`.
+fn guards(plan: &Plan, row: &SqliteRow, first: usize, name: &'static str) -> Result<Vec<String>, ShopError> {
     let mut guards = Vec::new();
     for (index, guard) in plan.guards.iter().enumerate() {
-        if read_flag(row, index.saturating_add(4), name)? {
+        if read_flag(row, index.saturating_add(first), name)? {
             guards.push(guard.name.clone());
         }
     }
+    Ok(guards)
+}
+
+/// A row of `guarded`.
+pub(super) fn guarded(plan: &Plan, row: &SqliteRow, name: &'static str) -> Result<GuardedOrder, ShopError> {
+    Ok(GuardedOrder {
+        key: read_whole_key(row, 0, 1, name)?,
+        number: read(row, 1, name)?,
+        guards: guards(plan, row, 2, name)?,
+    })
+}
+
+/// A row of `examine_orders`.
+pub(super) fn order(plan: &Plan, row: &SqliteRow, name: &'static str) -> Result<ExaminedOrder, ShopError> {
     Ok(ExaminedOrder {
         key: read_whole_key(row, 0, 1, name)?,
         number: read(row, 1, name)?,
         unpaid: read_flag(row, 2, name)?,
         cancelled: read_flag(row, 3, name)?,
-        guards,
+        guards: guards(plan, row, 4, name)?,
         reservations: Vec::new(),
     })
 }

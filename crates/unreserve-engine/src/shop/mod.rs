@@ -7,6 +7,6 @@ mod port;
 pub use error::{ShopError, ShopErrorKind};
 pub use explanation::{ConditionValueSeen, Explanation, GuardSeen, ReservationSeen};
 pub use port::{
-    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Committed, InstallState, Ledger, LockTest, Outlook,
-    Selection, Shop, ShopInfo, StockWait, Surveyed, UNREADABLE,
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Committed, GuardedOrder, InstallState, Ledger,
+    Leftovers, LockTest, NO_ORDER, Outlook, Selection, Shop, ShopInfo, StockWait, Surveyed, UNREADABLE,
 };

@@ -20,6 +20,9 @@ use crate::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 /// The reason a dry run gives for an order with values that are no quantities; a sweep sets such an order aside.
 pub const UNREADABLE: &str = "unreadable";
 
+/// The reason under which expired reservations without an order are counted, where every other one counts orders.
+pub const NO_ORDER: &str = "no_order";
+
 /// What a database answers, some time later. Every answer has a deadline inside: none waits for ever.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ShopError>> + Send + 'a>>;
 
@@ -71,7 +74,32 @@ pub struct Outlook {
     pub next_expiry: Option<Timestamp>,
 }
 
-/// Which orders a batch takes.
+/// A due order that a payment guard protects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuardedOrder {
+    /// The order.
+    pub key: Key,
+    /// The number people know it by.
+    pub number: Option<String>,
+    /// The guards that hold, by name.
+    pub guards: Vec<String>,
+}
+
+/// What a sweep leaves behind: read at its end, and for a dry run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftovers {
+    /// What lies ahead.
+    pub outlook: Outlook,
+    /// Orders that are set aside now.
+    pub set_aside: u64,
+    /// Due orders that a guard protects, each once, oldest first, as many as were asked for. No batch locks them.
+    pub guarded: Vec<GuardedOrder>,
+    /// Expired reservations that hold stock for an order that is not there, as many as were asked for. Nothing says
+    /// whether such an order was paid, so they are only told. 0 where the expiry stands with the order.
+    pub without_order: u64,
+}
+
+/// Which orders a batch takes. Guarded orders are left out, except where they are asked for by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection {
     /// Only reservations behind this place in the line.
@@ -192,11 +220,15 @@ pub trait CheckedShop: Ledger {
     /// What the database says of itself.
     fn info(&self) -> &ShopInfo;
 
-    /// What the clock relation is judged by. Reads a bounded number of rows.
-    fn clock_evidence(&mut self) -> Answer<'_, ClockEvidence>;
+    /// What a sweep looks at first: what the clock relation is judged by, from a bounded number of rows, and what lies
+    /// ahead, with due orders counted up to `count_limit`.
+    fn look(&mut self, count_limit: u64) -> Answer<'_, (ClockEvidence, Outlook)>;
 
     /// What lies ahead; due orders are counted up to `count_limit`.
     fn outlook(&mut self, count_limit: u64) -> Answer<'_, Outlook>;
+
+    /// What is left alone or left over; orders and reservations are counted up to `count_limit`.
+    fn leftovers(&mut self, count_limit: u64) -> Answer<'_, Leftovers>;
 
     /// One page of what is due, without a lock and without a write.
     fn survey<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, Surveyed>;

@@ -1,12 +1,12 @@
 //! A dry run: the read-only part of the same path, without a lock and without a write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::attempt::record;
 use super::clock::Clock;
 use super::decide::{Decision, decide};
 use super::error::SweepError;
-use super::run::{Facts, SweepOutcome, SweepRequest, look, only, why_not};
+use super::run::{COUNTED, Facts, SweepOutcome, SweepRequest, look, only, tell, why_not};
 use super::settle::settle;
 use crate::ledger::{BatchRecord, Entry};
 use crate::model::{BatchId, StockRef, StockRow};
@@ -30,7 +30,7 @@ pub async fn dry_sweep(
     let (mut batches, mut entries) = (Vec::new(), Vec::new());
     let mut selection =
         Selection { after: None, only: only.as_ref().map(|order| vec![order.key.clone()]), limit: request.batch_size };
-    let mut seen = std::collections::BTreeSet::new();
+    let (mut seen, mut told) = (HashSet::new(), HashSet::new());
     loop {
         let page = shop.survey(&selection).await?;
         let mut releases = Vec::new();
@@ -40,7 +40,10 @@ pub async fn dry_sweep(
             }
             match decide(order, !plan.order.cancel.is_empty()) {
                 Decision::Release(release) => releases.push(release),
-                Decision::Protect { order, number, reason } => facts.protect(&order, number, reason),
+                Decision::Protect { order, number, reason } => {
+                    facts.protect(&order, number, reason);
+                    told.insert(order);
+                }
             }
         }
         if !releases.is_empty() {
@@ -60,12 +63,8 @@ pub async fn dry_sweep(
     {
         facts.protect(&order.key, order.number, reason.to_owned());
     }
-    facts.set_aside = match shop.info().installed {
-        crate::shop::InstallState::Current => {
-            u64::try_from(shop.orders_set_aside(10_000).await?.len()).unwrap_or(u64::MAX)
-        }
-        _ => 0,
-    };
+    let left = shop.leftovers(COUNTED).await?;
+    tell(&mut facts, request, left, &told);
     let took = clock.elapsed().saturating_sub(began);
     let outcome = SweepOutcome { sweep_id: request.sweep_id, facts, started_at: outlook.now, took, stopped_by: None };
     Ok((outcome, batches, entries))

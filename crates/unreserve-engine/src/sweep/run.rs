@@ -2,7 +2,7 @@
 
 mod line;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +13,9 @@ use super::error::SweepError;
 use crate::ledger::{Ending, SweepEnd, SweepStart};
 use crate::model::{Holder, Key, SweepId};
 use crate::plan::judge_clock;
-use crate::shop::{Acquired, CheckedShop, Explanation, InstallState, LockTest, Outlook, ShopError, ShopErrorKind};
+use crate::shop::{
+    Acquired, CheckedShop, Explanation, InstallState, Leftovers, LockTest, NO_ORDER, Outlook, ShopError, ShopErrorKind,
+};
 
 /// What a sweep is asked to do.
 #[derive(Debug, Clone)]
@@ -89,10 +91,9 @@ pub struct SweepOutcome {
 
 /// Checks that a sweep of this shop may begin; the same for a dry run and a real one.
 pub(super) async fn look(shop: &mut dyn CheckedShop, request: &SweepRequest) -> Result<Outlook, SweepError> {
-    let evidence = shop.clock_evidence().await?;
-    judge_clock(&shop.plan().due, &evidence).map_err(SweepError::Clock)?;
     // One more than allowed is enough to know; the exact number is counted only to be told.
-    let outlook = shop.outlook(request.max_orders.saturating_add(1)).await?;
+    let (evidence, outlook) = shop.look(request.max_orders.saturating_add(1)).await?;
+    judge_clock(&shop.plan().due, &evidence).map_err(SweepError::Clock)?;
     if request.only.is_none() && outlook.due_orders > request.max_orders {
         let due = shop.outlook(u64::MAX).await.map_or(outlook.due_orders, |exact| exact.due_orders);
         return Err(SweepError::TooMany { due, max: request.max_orders });
@@ -150,12 +151,12 @@ pub async fn sweep(
     let mut line = Line::new(shop, clock, request, observer, outlook.due_orders);
     let stopped_by = line.work(only.as_ref().map(|order| order.key.clone())).await.err();
     let untouched = line.progress.orders_done == 0;
-    let mut facts = line.facts;
+    let (mut facts, told) = (line.facts, line.protected);
     if untouched && let Some((order, reason)) = only.and_then(|order| why_not(&order).map(|reason| (order, reason))) {
         facts.protect(&order.key, order.number, reason.to_owned());
     }
     facts.oldest_overdue_micros = outlook.oldest_overdue_micros;
-    let stopped_by = finish(shop, clock, request, &mut facts, (began, stopped_by)).await;
+    let stopped_by = finish(shop, clock, request, (&mut facts, &told), (began, stopped_by)).await;
     let took = clock.elapsed().saturating_sub(began);
     Ok(SweepOutcome { sweep_id: request.sweep_id, facts, started_at: outlook.now, took, stopped_by })
 }
@@ -183,10 +184,10 @@ async fn finish(
     shop: &mut dyn CheckedShop,
     clock: &dyn Clock,
     request: &SweepRequest,
-    facts: &mut Facts,
+    (facts, told): (&mut Facts, &HashSet<Key>),
     (began, stopped_by): (Duration, Option<SweepError>),
 ) -> Option<SweepError> {
-    let left = leftovers(shop, request, facts).await;
+    let left = leftovers(shop, request, facts, told).await;
     let stopped_by = stopped_by.or_else(|| left.err().map(SweepError::Shop));
     if matches!(&stopped_by, Some(SweepError::Shop(error)) if error.kind == ShopErrorKind::Fenced) {
         // The lease is another's: its books are not ours to close.
@@ -219,17 +220,39 @@ fn describe(error: &SweepError) -> String {
     }
 }
 
-/// What is due still was locked by the shop, or was busy, or came in the meantime.
-async fn leftovers(shop: &mut dyn CheckedShop, request: &SweepRequest, facts: &mut Facts) -> Result<(), ShopError> {
-    const COUNTED: u64 = 10_000;
-    let outlook = shop.outlook(COUNTED).await?;
+/// What is due still was locked by the shop, or was busy, or came in the meantime; what is guarded was never tried.
+async fn leftovers(
+    shop: &mut dyn CheckedShop,
+    request: &SweepRequest,
+    facts: &mut Facts,
+    told: &HashSet<Key>,
+) -> Result<(), ShopError> {
+    let left = shop.leftovers(COUNTED).await?;
     let busy = facts.protected.get("busy").copied().unwrap_or(0);
-    facts.remaining_due = outlook.due_orders > 0;
-    let locked = outlook.due_orders.saturating_sub(busy);
+    facts.remaining_due = left.outlook.due_orders > 0;
+    let locked = left.outlook.due_orders.saturating_sub(busy);
     if locked > 0 && request.only.is_none() {
         facts.protected.insert("locked".to_owned(), locked);
     }
-    let shown = u32::try_from(COUNTED).unwrap_or(u32::MAX);
-    facts.set_aside = u64::try_from(shop.orders_set_aside(shown).await?.len()).unwrap_or(u64::MAX);
+    tell(facts, request, left, told);
     Ok(())
+}
+
+/// Up to how many of what is left alone is counted.
+pub(super) const COUNTED: u64 = 10_000;
+
+/// Tells of what no batch tries: guarded orders, reservations whose order is not there, orders set aside.
+pub(super) fn tell(facts: &mut Facts, request: &SweepRequest, left: Leftovers, told: &HashSet<Key>) {
+    facts.set_aside = left.set_aside;
+    if request.only.is_some() {
+        return;
+    }
+    if left.without_order > 0 {
+        facts.protected.insert(NO_ORDER.to_owned(), left.without_order);
+    }
+    for order in left.guarded.into_iter().filter(|order| !told.contains(&order.key)) {
+        if let Some(guard) = order.guards.into_iter().next() {
+            facts.protect(&order.key, order.number, guard);
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::shops::{MakeShop, NewReservation, Pool, Rules, Sweeper, World};
 pub async fn an_empty_shop_gives_no_evidence_and_no_fault(make: MakeShop) -> Result<(), Failure> {
     let world = World::new(make, Rules::default()).await?;
     let mut shop = world.open().await?;
-    let evidence = shop.clock_evidence().await?;
+    let (evidence, _) = shop.look(10).await?;
     equal(&(evidence.newest_creation, evidence.unreadable, evidence.looked_at), &(None, 0, 0), "the evidence")?;
     holds(evidence.now.as_second() > 1_767_225_600, "the database's now is later than this program")?;
     Ok(judge_clock(&shop.plan().due, &evidence)?)
@@ -27,13 +27,13 @@ pub async fn a_reservation_from_the_future_is_seen(make: MakeShop) -> Result<(),
     let mut world = World::new(make, Rules::default()).await?;
     world.add_due_orders(&[("M-1", 30)]).await?;
     let mut shop = world.open().await?;
-    let evidence = shop.clock_evidence().await?;
+    let (evidence, _) = shop.look(10).await?;
     equal(&evidence.looked_at, &1, "reservations looked at")?;
     judge_clock(&shop.plan().due, &evidence)?;
     let ahead = NewReservation { created_in: 7_200, ..NewReservation::variant(1, 1, 8_000) };
     world.add_order("M-2", "pending").await?;
     world.add_reservation("M-2", ahead).await?;
-    let evidence = shop.clock_evidence().await?;
+    let (evidence, _) = shop.look(10).await?;
     let newest = present(evidence.newest_creation, "newest creation")?;
     let seconds = newest.as_second().saturating_sub(evidence.now.as_second());
     holds((7_100..=7_200).contains(&seconds), "the newest creation lies two hours ahead")?;

@@ -6,7 +6,7 @@ use unreserve_engine::model::{Key, Quantity, StockRef};
 use unreserve_engine::plan::Plan;
 use unreserve_engine::shop::{LockTest, Selection, ShopErrorKind, StockWait};
 
-use super::steps::{acquire, examine, lock, prepare};
+use super::steps::{acquire, all, lock, prepare};
 use crate::failure::{Failure, equal, fails_as, holds, present};
 use crate::shops::{Cell, Fault, MakeShop, NewReservation, ORDERS, PAYMENTS, Pool, Rules, Sweeper, VARIANTS, World};
 use crate::waiting::wait_until;
@@ -136,9 +136,11 @@ pub async fn skips_an_order_whose_payment_is_under_way(make: MakeShop) -> Result
     batch.rollback().await?;
     world.session.commit().await?;
     let mut batch = shop.begin(sweeper.batch()).await?;
-    let examined = examine(batch.as_mut()).await?;
-    let paid = examined.iter().find(|order| order.number.as_deref() == Some("M-4"));
-    equal(&present(paid, "order M-4")?.guards, &vec!["payment".to_owned()], "the guards once it is committed")?;
+    equal(&lock(batch.as_mut()).await?, &keys(&world, &["M-2", "M-5", "M-1", "M-3"])?, "the orders locked afterwards")?;
+    let named = Selection { only: Some(vec![world.key("M-4")?]), ..all(100) };
+    equal(&batch.lock_due(&named).await?.len(), &1, "the order asked for by name")?;
+    let paid = batch.examine(&[world.key("M-4")?]).await?;
+    equal(&present(paid.first(), "order M-4")?.guards, &vec!["payment".to_owned()], "the guards once it is committed")?;
     Ok(batch.rollback().await?)
 }
 

@@ -1,10 +1,11 @@
 //! What lies ahead, and the database's now, in one answer.
 
 use unreserve_engine::ledger::SetAside;
+use unreserve_engine::shop::Selection;
 
 use super::steps::acquire;
 use crate::failure::{Failure, equal, holds, present};
-use crate::shops::{Cell, MakeShop, NewReservation, Pool, Rules, Sweeper, World};
+use crate::shops::{Cell, MakeShop, NewReservation, Pool, Rules, State, Sweeper, World};
 
 /// Nothing is due, and nothing will be.
 ///
@@ -15,6 +16,38 @@ pub async fn nothing_lies_ahead_in_an_empty_shop(make: MakeShop) -> Result<(), F
     let mut shop = world.open().await?;
     let seen = shop.outlook(10).await?;
     equal(&(seen.due_orders, seen.oldest_overdue_micros, seen.next_expiry), &(0, 0, None), "the outlook")
+}
+
+/// What no batch tries is told: guarded orders once each, orders set aside, expired reservations without an order.
+///
+/// # Errors
+/// It does not hold.
+pub async fn tells_what_is_left_alone(make: MakeShop) -> Result<(), Failure> {
+    let mut world = World::new(make, Rules::default()).await?;
+    world.add_due_orders(&[("due", 10), ("younger", 20), ("older", 40), ("aside", 50), ("paid", 60)]).await?;
+    world.change_order("paid", &[("payment_status", Cell::text("paid"))]).await?;
+    for guarded in ["older", "younger"] {
+        world.add_reservation(guarded, NewReservation::variant(1, 1, -60)).await?;
+        world.add_payment(guarded, "succeeded").await?;
+    }
+    world.add_reservation_without_order(NewReservation::variant(1, 1, -60)).await?;
+    world.add_reservation_without_order(NewReservation::variant(1, 1, 600)).await?;
+    let ended = NewReservation { state: State::Fulfilled, ..NewReservation::variant(1, 1, -60) };
+    world.add_reservation_without_order(ended).await?;
+    let mut shop = world.open().await?;
+    let sweeper = Sweeper::new("one");
+    acquire(shop.as_mut(), &sweeper).await?;
+    let aside = SetAside { order: world.key("aside")?, number: None, reason: "a trigger refuses it".to_owned() };
+    shop.set_aside(&sweeper.holder.token, &aside).await?;
+    let left = shop.leftovers(100).await?;
+    let guarded: Vec<_> = left.guarded.iter().filter_map(|order| order.number.clone()).collect();
+    equal(&guarded, &vec!["older".to_owned(), "younger".to_owned()], "guarded orders, oldest first")?;
+    let guard = present(left.guarded.first(), "guarded order")?.guards.len();
+    equal(&(guard, left.set_aside, left.without_order), &(1, 1, 1), "guards, orders set aside, without an order")?;
+    equal(&left.outlook.due_orders, &1, "orders due")?;
+    let locked = shop.begin(sweeper.batch()).await?.lock_due(&Selection { limit: 100, ..Selection::default() }).await?;
+    let locked: Vec<_> = locked.into_iter().filter_map(|order| order.number).collect();
+    equal(&locked, &vec!["due".to_owned()], "what a batch locks")
 }
 
 /// Paid, guarded, set aside and not yet expired orders are not counted; each order counts once.

@@ -95,7 +95,8 @@ fn reservations() -> Table {
         name: RESERVATIONS,
         columns: vec![
             Column::new("reservation_id", ColumnKind::Uuid),
-            Column::new("order_id", ColumnKind::Uuid),
+            // A cart reserves before there is an order.
+            Column::nullable("order_id", ColumnKind::Uuid),
             Column::nullable("product_variant_id", ColumnKind::BigInteger),
             Column::nullable("drop_product_id", ColumnKind::BigInteger),
             Column::new("reservation_type", ColumnKind::Varchar(20)),

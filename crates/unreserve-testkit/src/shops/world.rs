@@ -169,6 +169,19 @@ impl World {
     /// # Errors
     /// The database refuses.
     pub async fn add_reservation(&mut self, order: &str, new: NewReservation) -> Result<String, Failure> {
+        let order = Cell::text(self.order_key(order)?);
+        self.reserve(order, new).await
+    }
+
+    /// Adds a reservation of no order, and gives its key.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn add_reservation_without_order(&mut self, new: NewReservation) -> Result<String, Failure> {
+        self.reserve(Cell::Null, new).await
+    }
+
+    async fn reserve(&mut self, order: Cell, new: NewReservation) -> Result<String, Failure> {
         let key = Uuid::new_v4().to_string();
         let other = if new.pool == Pool::Variant { Pool::Drop } else { Pool::Variant };
         let active = new.state == State::Active;
@@ -176,7 +189,7 @@ impl World {
         let kind = if new.pool == Pool::Variant { "standard" } else { "drop" };
         let row = [
             ("reservation_id", Cell::text(&key)),
-            ("order_id", Cell::text(self.order_key(order)?)),
+            ("order_id", order),
             (new.pool.column(), Cell::Integer(new.item)),
             (other.column(), Cell::Null),
             ("reservation_type", Cell::text(kind)),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use unreserve_engine::ledger::{EntryRecord, HistoryQuery, SetAsideRecord, SweepRecord};
-use unreserve_engine::shop::{InstallState, Shop};
+use unreserve_engine::shop::{InstallState, NO_ORDER, Shop};
 use unreserve_engine::sweep::SweepError;
 
 use crate::app::Context;
@@ -127,7 +127,8 @@ fn show(sweep: &SweepRecord, entries: &[EntryRecord]) -> String {
         sweep.drift_units
     ));
     for (reason, count) in &sweep.orders_protected {
-        text.push_str(&format!("{} left alone: {reason}\n", plural(*count, "order")));
+        let what = if reason == NO_ORDER { "reservation" } else { "order" };
+        text.push_str(&format!("{} left alone: {reason}\n", plural(*count, what)));
     }
     if entries.is_empty() {
         return text;

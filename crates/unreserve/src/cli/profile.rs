@@ -63,7 +63,7 @@ fn check(format: FormatArgs, context: &Context) -> Result<Exit, Failure> {
         let advice = index_advice(context, &resolved)?;
         let name = resolved.loaded.name.clone();
         let mut shop = opening::check(shop, resolved.plan).await?;
-        let evidence = shop.clock_evidence().await.map_err(|error| shop_failure(&error, "cannot judge the clocks"))?;
+        let (evidence, _) = shop.look(1).await.map_err(|error| shop_failure(&error, "cannot judge the clocks"))?;
         let clock = judge_clock(&shop.plan().due, &evidence);
         let text = match format.format {
             Format::Json => json!({

@@ -2,6 +2,7 @@
 
 use unreserve_engine::model::write_duration;
 use unreserve_engine::report::SweepReport;
+use unreserve_engine::shop::NO_ORDER;
 
 use crate::paint::{caution, good, heading};
 use crate::table::Table;
@@ -76,10 +77,17 @@ fn figures(report: &SweepReport) -> String {
     row("reservations released", report.reservations_released.to_string(), units);
     row("orders cancelled", report.orders_cancelled.to_string(), String::new());
     row("stock rows updated", report.stock_rows_updated.to_string(), String::new());
-    let protected = report.orders_protected.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
-    let reasons: Vec<String> =
-        report.orders_protected.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+    let orders = report.orders_protected.iter().filter(|(reason, _)| *reason != NO_ORDER);
+    let protected = orders.clone().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
+    let reasons: Vec<String> = orders.map(|(reason, count)| format!("{reason} {count}")).collect();
     row("orders left alone", protected.to_string(), reasons.join(", "));
+    if let Some(count) = report.orders_protected.get(NO_ORDER) {
+        row(
+            "without an order",
+            count.to_string(),
+            "expired reservations that nobody can vouch for: left alone".to_owned(),
+        );
+    }
     if report.orders_set_aside > 0 {
         row("orders set aside", report.orders_set_aside.to_string(), "`unreserve history` shows why".to_owned());
     }

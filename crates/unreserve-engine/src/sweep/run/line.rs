@@ -55,7 +55,7 @@ pub(super) struct Line<'a> {
     /// Whether a batch went well.
     any_committed: bool,
     /// Orders that were counted as left alone.
-    protected: HashSet<Key>,
+    pub(super) protected: HashSet<Key>,
     /// What became of the orders so far.
     pub(super) facts: Facts,
 }
