@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use unreserve_db::Options;
-use unreserve_engine::plan::{self, Plan, Policy, Schema};
+use unreserve_engine::plan::{self, Plan, Policy, Schema, SchemaRequest};
 use unreserve_engine::shop::{CheckedShop, Shop, ShopError, ShopErrorKind};
 use unreserve_engine::sweep::SweepError;
 
@@ -51,10 +51,14 @@ pub(crate) struct Resolved {
     pub(crate) plan: Plan,
 }
 
-/// Resolves the profile against the live schema.
+/// Resolves the profile against the live schema, with all that advice needs.
 pub(crate) async fn resolve(settings: &Settings, shop: &mut dyn Shop) -> Result<Resolved, Failure> {
+    resolve_with(settings, shop, true).await
+}
+
+async fn resolve_with(settings: &Settings, shop: &mut dyn Shop, indexes: bool) -> Result<Resolved, Failure> {
     let loaded = profiles::load(settings)?;
-    let schema = shop.schema(&plan::request(&loaded.profile)).await;
+    let schema = shop.schema(&SchemaRequest { indexes, ..plan::request(&loaded.profile) }).await;
     let schema = schema.map_err(|error| shop_failure(&error, "cannot read the database's schema"))?;
     let policy = Policy {
         timeout: settings.timeout.as_ref().map(|timeout| timeout.value),
@@ -69,7 +73,7 @@ pub(crate) async fn open(settings: &Settings) -> Result<Box<dyn CheckedShop>, Fa
     // The profile is read first: a slip in it needs no database to be told.
     profiles::load(settings)?;
     let mut shop = connect(settings).await?;
-    let resolved = resolve(settings, shop.as_mut()).await?;
+    let resolved = resolve_with(settings, shop.as_mut(), false).await?;
     check(shop, resolved.plan).await
 }
 

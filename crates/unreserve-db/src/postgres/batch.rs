@@ -5,19 +5,21 @@ use std::future::Future;
 use std::pin::Pin;
 
 use jiff::Timestamp;
+use sqlx::postgres::PgRow;
 use unreserve_engine::ledger::{BatchRecord, Entry};
 use unreserve_engine::model::{
     BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, Position, Quantity, StockChange, StockRef, StockRow,
     SweepId,
 };
-use unreserve_engine::plan::Plan;
+use unreserve_engine::plan::{Plan, StockPlan};
 use unreserve_engine::shop::{
     Answer, Batch, BatchStart, Committed, Selection, ShopError, ShopErrorKind, StockWait, UNREADABLE,
 };
 
-use super::connect::{Link, local_settings};
-use super::fragments::{Constant, Statement};
+use super::connect::Link;
+use super::fragments::Statement;
 use super::ledger;
+use super::message::Transaction;
 use super::render::{Line, Statements};
 use super::rows;
 use super::values::{Parameters, only_row, read, read_now, read_whole_key};
@@ -39,6 +41,7 @@ pub(super) struct PgBatch<'a> {
 
 impl Drop for PgBatch<'_> {
     fn drop(&mut self) {
+        self.link.leave();
         if self.open {
             self.link.cut();
         }
@@ -52,11 +55,7 @@ pub(super) async fn begin<'a>(
     statements: &'a Statements,
     start: BatchStart<'a>,
 ) -> Result<PgBatch<'a>, ShopError> {
-    let sql = format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}",
-        local_settings(link.statement_timeout_ms(), start.lock_wait)
-    );
-    link.simple("begin", sql).await?;
+    link.begin(Transaction::Batch(start.lock_wait));
     let mut batch = PgBatch {
         link,
         plan,
@@ -68,8 +67,14 @@ pub(super) async fn begin<'a>(
         lock_wait_ms: start.lock_wait.as_millis().max(1),
         open: true,
     };
-    let parameters = Parameters::new().with(plan.profile.clone()).with(start.token.to_owned()).finish()?;
-    let rows = batch.link.rows("fence", ledger::FENCE, parameters).await?;
+    let parameters = Parameters::new().with(plan.profile.clone()).with(start.token.to_owned());
+    let rows = match batch.link.rows("fence", ledger::FENCE, parameters).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            batch.undo().await?;
+            return Err(error);
+        }
+    };
     if rows.is_empty() {
         batch.undo().await?;
         return Err(ShopError::new(ShopErrorKind::Fenced, "another instance has taken over the sweep of this shop"));
@@ -77,40 +82,27 @@ pub(super) async fn begin<'a>(
     let row = only_row(rows, "fence")?;
     batch.epoch = read(&row, 0, "fence")?;
     batch.cutoff = read_now(&row, 1, "fence")?;
+    let session = (read(&row, 2, "fence")?, read(&row, 3, "fence")?);
+    batch.link.keep(session, &batch.statements.of_a_batch());
     Ok(batch)
-}
-
-/// Adds the constants of a statement behind the parameters that change.
-pub(super) fn with_constants(mut parameters: Parameters, statement: &Statement) -> Parameters {
-    for constant in &statement.constants {
-        parameters = match constant {
-            Constant::Text(text) => parameters.with(text.clone()),
-            Constant::Texts(texts) => parameters.with(texts.clone()),
-        };
-    }
-    parameters
 }
 
 /// The form of the candidate query that a selection asks for, and its parameters.
 pub(super) fn selected<'a>(plan: &Plan, line: &'a Line, selection: &Selection) -> (&'a Statement, Parameters) {
     let parameters = Parameters::new().with(i64::from(selection.limit));
     if let Some(only) = &selection.only {
-        return (&line.named, with_constants(parameters.with_keys(only.iter(), 1), &line.named));
+        return (&line.named, parameters.with_keys(only.iter(), 1));
     }
     let after = selection.after.as_ref();
     let mut parameters = parameters.with(after.map(|place| place.expiry.clone()));
     for column in 0..plan.reservation.key.len() {
         parameters = parameters.with(after.map(|place| place.reservation.part(column).to_owned()));
     }
-    (&line.rest, with_constants(parameters, &line.rest))
+    (&line.rest, parameters)
 }
 
 /// Reads a row of the candidate query.
-pub(super) fn read_candidate(
-    plan: &Plan,
-    row: &sqlx::postgres::PgRow,
-    name: &'static str,
-) -> Result<LockedOrder, ShopError> {
+pub(super) fn read_candidate(plan: &Plan, row: &PgRow, name: &'static str) -> Result<LockedOrder, ShopError> {
     let key = read_whole_key(row, 0, 1, name)?;
     let reservation = read_whole_key(row, 2, plan.reservation.key.len(), name)?;
     let number = read(row, plan.reservation.key.len().saturating_add(3), name)?;
@@ -134,18 +126,20 @@ pub(super) async fn examine(
     unreadable: Unreadable,
 ) -> Result<Vec<ExaminedOrder>, ShopError> {
     let keys = || Parameters::new().with_keys(orders.iter(), 1);
-    let statement = &statements.examine_orders;
+    let (about_orders, about_reservations) = (&statements.examine_orders, &statements.examine_reservations);
+    let calls = vec![link.planned(about_orders, keys())?, link.planned(about_reservations, keys())?];
+    let mut replies = link.run_all(calls).await?.into_iter();
+    let mut next = || replies.next().unwrap_or_default().rows;
     let mut examined = Vec::with_capacity(orders.len());
     let mut place_of: HashMap<Key, usize> = HashMap::with_capacity(orders.len());
-    for row in link.rows(statement.name, &statement.sql, with_constants(keys(), statement).finish()?).await? {
-        let order = rows::order(plan, &row, statement.name)?;
+    for row in next() {
+        let order = rows::order(plan, &row, about_orders.name)?;
         place_of.insert(order.key.clone(), examined.len());
         examined.push(order);
     }
-    let statement = &statements.examine_reservations;
-    for row in link.rows(statement.name, &statement.sql, with_constants(keys(), statement).finish()?).await? {
-        let order = read_whole_key(&row, 0, 1, statement.name)?;
-        match rows::reservation(plan, &row, statement.name) {
+    for row in next() {
+        let order = read_whole_key(&row, 0, 1, about_reservations.name)?;
+        match rows::reservation(plan, &row, about_reservations.name) {
             Ok(reservation) => {
                 if let Some(order) = place_of.get(&order).and_then(|place| examined.get_mut(*place)) {
                     order.reservations.push(reservation);
@@ -163,29 +157,39 @@ pub(super) async fn examine(
     Ok(examined)
 }
 
-/// Reads counters, a statement a stock table.
-pub(super) async fn read_counters(
-    link: &mut Link,
-    (plan, statements): (&Plan, &[Statement]),
-    stock: &[StockRef],
-    unreadable: Unreadable,
-) -> Result<Vec<StockRow>, ShopError> {
-    let mut found = Vec::with_capacity(stock.len());
-    for (pool, (stock_plan, statement)) in plan.stock.iter().zip(statements).enumerate() {
-        let wanted: Vec<&StockRef> = stock.iter().filter(|row| row.pool == pool).collect();
-        if wanted.is_empty() {
-            continue;
-        }
-        let keys = wanted.iter().map(|row| &row.key);
-        let parameters = Parameters::new().with_keys(keys, stock_plan.key.len());
-        for row in link.rows(statement.name, &statement.sql, with_constants(parameters, statement).finish()?).await? {
-            match rows::stock(&wanted, &row, statement.name) {
+/// A question for counters, a statement a stock table.
+struct Asked<'a> {
+    stock: &'a StockPlan,
+    statement: &'a Statement,
+    wanted: Vec<&'a StockRef>,
+}
+
+fn ask<'a>(plan: &'a Plan, statements: &'a [Statement], stock: &'a [StockRef]) -> Vec<Asked<'a>> {
+    let all = plan.stock.iter().zip(statements).enumerate();
+    all.map(|(pool, (plan, statement))| Asked {
+        stock: plan,
+        statement,
+        wanted: stock.iter().filter(|row| row.pool == pool).collect(),
+    })
+    .filter(|asked| !asked.wanted.is_empty())
+    .collect()
+}
+
+impl Asked<'_> {
+    fn parameters(&self) -> Parameters {
+        Parameters::new().with_keys(self.wanted.iter().map(|row| &row.key), self.stock.key.len())
+    }
+
+    fn read(&self, rows: &[PgRow], unreadable: Unreadable, found: &mut Vec<StockRow>) -> Result<(), ShopError> {
+        let name = self.statement.name;
+        for row in rows {
+            match rows::stock(&self.wanted, row, name) {
                 Ok(row) if found.last().is_some_and(|last: &StockRow| last.stock == row.stock) => {
                     let message = format!(
                         "two rows of `{}` have the key `{}`: the profile's key does not name one row",
-                        stock_plan.table.name, row.stock.key
+                        self.stock.table.name, row.stock.key
                     );
-                    return Err(ShopError::new(ShopErrorKind::Invariant, message).during(statement.name));
+                    return Err(ShopError::new(ShopErrorKind::Invariant, message).during(name));
                 }
                 Ok(row) => found.push(row),
                 Err(error) if unreadable == Unreadable::Skip && error.kind == ShopErrorKind::Constraint => {
@@ -194,6 +198,23 @@ pub(super) async fn read_counters(
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
+    }
+}
+
+/// Reads counters.
+pub(super) async fn read_counters(
+    link: &mut Link,
+    (plan, statements): (&Plan, &[Statement]),
+    stock: &[StockRef],
+    unreadable: Unreadable,
+) -> Result<Vec<StockRow>, ShopError> {
+    let asked = ask(plan, statements, stock);
+    let calls = asked.iter().map(|asked| link.planned(asked.statement, asked.parameters()));
+    let calls = calls.collect::<Result<Vec<_>, _>>()?;
+    let mut found = Vec::with_capacity(stock.len());
+    for (asked, reply) in asked.iter().zip(link.run_all(calls).await?) {
+        asked.read(&reply.rows, unreadable, &mut found)?;
     }
     Ok(found)
 }
@@ -208,10 +229,41 @@ fn expect_all(changed: usize, expected: usize, what: &str, statement: &'static s
     Err(ShopError::new(ShopErrorKind::Invariant, message).during(statement))
 }
 
+/// The parameters of `write_stock`.
+fn counters_written(plan: &StockPlan, changes: &[&StockChange]) -> Parameters {
+    let units = |read: fn(&StockChange) -> Option<Quantity>| -> Vec<Option<i64>> {
+        changes.iter().map(|change| read(change).map(Quantity::units)).collect()
+    };
+    Parameters::new()
+        .with_keys(changes.iter().map(|change| &change.before.stock.key), plan.key.len())
+        .with(units(|change| change.before.reserved))
+        .with(units(|change| change.reserved))
+        .with(units(|change| change.before.on_hand))
+        .with(units(|change| change.on_hand))
+}
+
+/// The parameters of `release`.
+fn reservations_ended(plan: &Plan, reservations: &[EndedReservation]) -> Parameters {
+    let mut parameters = Parameters::new()
+        .with_keys(reservations.iter().map(|ended| &ended.key), plan.reservation.key.len())
+        .with_keys(reservations.iter().map(|ended| &ended.order), 1)
+        .with(reservations.iter().map(|ended| ended.quantity.units()).collect::<Vec<i64>>());
+    for (pool, stock) in plan.stock.iter().enumerate() {
+        for column in 0..stock.key.len() {
+            let held = |ended: &EndedReservation| {
+                let held = ended.stock.iter().find(|held| held.pool == pool);
+                held.map(|held| held.key.part(column).to_owned())
+            };
+            parameters = parameters.with(reservations.iter().map(held).collect::<Vec<Option<String>>>());
+        }
+    }
+    parameters
+}
+
 impl PgBatch<'_> {
     async fn undo(&mut self) -> Result<(), ShopError> {
         self.open = false;
-        let outcome = self.link.simple("rollback", "ROLLBACK".to_owned()).await;
+        let outcome = self.link.simple("rollback", "ROLLBACK").await;
         if outcome.is_err() {
             self.link.cut();
         }
@@ -220,16 +272,15 @@ impl PgBatch<'_> {
 
     async fn lock_due_rows(&mut self, selection: &Selection) -> Result<Vec<LockedOrder>, ShopError> {
         let (statement, parameters) = selected(self.plan, &self.statements.lock_due, selection);
-        let rows = self.link.rows(statement.name, &statement.sql, parameters.finish()?).await?;
-        self.limit_statements().await?;
-        rows.iter().map(|row| read_candidate(self.plan, row, statement.name)).collect()
-    }
-
-    /// From the first lock on, a customer may be waiting: no statement may take longer than the budget. One lock's wait
-    /// is bounded by lock_timeout, all of them together by this.
-    async fn limit_statements(&mut self) -> Result<(), ShopError> {
+        let mut message = self.link.message(self.link.planned(statement, parameters)?);
+        // From the first lock on, a customer may be waiting: no statement may take longer than the budget. One lock's
+        // wait is bounded by lock_timeout, all of them together by this.
         let budget_ms = self.lock_wait_ms.min(self.link.statement_timeout_ms());
-        self.link.simple("limit", format!("SET LOCAL statement_timeout = {budget_ms}")).await
+        message = message.command("limit", &format!("SET LOCAL statement_timeout = {budget_ms}"));
+        // What follows goes by keys: one plan serves every batch.
+        message = message.command("limit", "SET LOCAL plan_cache_mode = force_generic_plan");
+        let rows = self.link.send(message).await?.pop().unwrap_or_default().rows;
+        rows.iter().map(|row| read_candidate(self.plan, row, statement.name)).collect()
     }
 
     async fn lock_stock_rows(&mut self, stock: &[StockRef], wait: StockWait) -> Result<Vec<StockRow>, ShopError> {
@@ -240,87 +291,57 @@ impl PgBatch<'_> {
         read_counters(self.link, (self.plan, statements), stock, Unreadable::Fail).await
     }
 
-    async fn write(
-        &mut self,
-        statement: &Statement,
-        parameters: Parameters,
-        expected: usize,
-        what: &str,
-    ) -> Result<(), ShopError> {
-        let changed =
-            self.link.execute(statement.name, &statement.sql, with_constants(parameters, statement).finish()?).await?;
-        expect_all(usize::try_from(changed).unwrap_or(usize::MAX), expected, what, statement.name)
-    }
-
+    /// Writes the counters, ends the reservations, and reads the counters again, in one message.
     async fn release_rows(
         &mut self,
         stock: &[StockChange],
         reservations: &[EndedReservation],
     ) -> Result<(), ShopError> {
         let (plan, statements) = (self.plan, self.statements);
+        let (mut calls, mut expected) = (Vec::new(), Vec::new());
         for (pool, (stock_plan, statement)) in plan.stock.iter().zip(&statements.write_stock).enumerate() {
             let changes: Vec<&StockChange> = stock.iter().filter(|change| change.before.stock.pool == pool).collect();
-            if changes.is_empty() {
-                continue;
-            }
-            let keys = changes.iter().map(|change| &change.before.stock.key);
-            let units = |read: fn(&StockChange) -> Option<Quantity>| -> Vec<Option<i64>> {
-                changes.iter().map(|change| read(change).map(Quantity::units)).collect()
-            };
-            let parameters = Parameters::new()
-                .with_keys(keys, stock_plan.key.len())
-                .with(units(|change| change.before.reserved))
-                .with(units(|change| change.reserved))
-                .with(units(|change| change.before.on_hand))
-                .with(units(|change| change.on_hand));
-            self.write(statement, parameters, changes.len(), &format!("rows of `{}`", stock_plan.table.name)).await?;
-        }
-        self.end_reservations(reservations).await?;
-        self.verify(stock).await
-    }
-
-    async fn end_reservations(&mut self, reservations: &[EndedReservation]) -> Result<(), ShopError> {
-        let (plan, statement) = (self.plan, &self.statements.release);
-        let mut parameters = Parameters::new()
-            .with_keys(reservations.iter().map(|ended| &ended.key), plan.reservation.key.len())
-            .with_keys(reservations.iter().map(|ended| &ended.order), 1)
-            .with(reservations.iter().map(|ended| ended.quantity.units()).collect::<Vec<i64>>());
-        for (pool, stock) in plan.stock.iter().enumerate() {
-            for column in 0..stock.key.len() {
-                let held = |ended: &EndedReservation| {
-                    let held = ended.stock.iter().find(|held| held.pool == pool);
-                    held.map(|held| held.key.part(column).to_owned())
-                };
-                parameters = parameters.with(reservations.iter().map(held).collect::<Vec<Option<String>>>());
+            if !changes.is_empty() {
+                calls.push(self.link.planned(statement, counters_written(stock_plan, &changes))?);
+                expected.push((changes.len(), format!("rows of `{}`", stock_plan.table.name)));
             }
         }
-        let rows =
-            self.link.rows(statement.name, &statement.sql, with_constants(parameters, statement).finish()?).await?;
+        calls.push(self.link.planned(&statements.release, reservations_ended(plan, reservations))?);
+        let changed = changed_rows(stock);
+        let again = ask(plan, &statements.read_stock, &changed);
+        for asked in &again {
+            calls.push(self.link.planned(asked.statement, asked.parameters())?);
+        }
+        let mut replies = self.link.run_all(calls).await?.into_iter();
+        for (expected, what) in expected {
+            let written = replies.next().unwrap_or_default().affected;
+            expect_all(usize::try_from(written).unwrap_or(usize::MAX), expected, &what, "write_stock")?;
+        }
         let mut ended = 0_usize;
-        for row in &rows {
-            if !read::<bool>(row, 0, statement.name)? {
+        for row in &replies.next().unwrap_or_default().rows {
+            if !read::<bool>(row, 0, statements.release.name)? {
                 ended = ended.saturating_add(1);
             }
         }
-        expect_all(ended, reservations.len(), "reservations", statement.name)
-    }
-
-    async fn verify(&mut self, stock: &[StockChange]) -> Result<(), ShopError> {
-        let statements = (self.plan, self.statements.read_stock.as_slice());
-        let rows = read_counters(self.link, statements, &changed_rows(stock), Unreadable::Fail).await?;
-        stands_as_written(self.plan, stock, &rows)
+        expect_all(ended, reservations.len(), "reservations", statements.release.name)?;
+        let mut rows = Vec::with_capacity(changed.len());
+        for (asked, reply) in again.iter().zip(replies) {
+            asked.read(&reply.rows, Unreadable::Fail, &mut rows)?;
+        }
+        stands_as_written(plan, stock, &rows)
     }
 
     async fn cancel_rows(&mut self, orders: &[Key]) -> Result<(), ShopError> {
         let statements = self.statements;
         let Some(statement) = &statements.cancel_orders else { return Ok(()) };
-        let parameters = Parameters::new().with_keys(orders.iter(), 1);
-        self.write(statement, parameters, orders.len(), "orders").await
+        let call = self.link.planned(statement, Parameters::new().with_keys(orders.iter(), 1))?;
+        let changed = self.link.run(call).await?.affected;
+        expect_all(usize::try_from(changed).unwrap_or(usize::MAX), orders.len(), "orders", statement.name)
     }
 
     async fn commit_all(&mut self) -> Committed {
         self.open = false;
-        match self.link.simple("commit", "COMMIT".to_owned()).await {
+        match self.link.simple("commit", "COMMIT").await {
             Ok(()) => Committed::Yes,
             Err(error) => {
                 // The connection is dropped either way: its state is in doubt, or its transaction is gone.
@@ -359,7 +380,7 @@ impl Batch for PgBatch<'_> {
     fn append_ledger<'a>(&'a mut self, record: &'a BatchRecord, entries: &'a [Entry]) -> Answer<'a, ()> {
         debug_assert!(record.batch_id == self.batch_id, "a batch writes its own record");
         let place = ledger::BatchPlace { profile: &self.plan.profile, sweep_id: self.sweep_id, epoch: self.epoch };
-        Box::pin(ledger::append(self.link, place, record, entries))
+        Box::pin(ledger::append(self.link, &self.statements.append_ledger, place, record, entries))
     }
 
     fn commit<'a>(mut self: Box<Self>) -> Pin<Box<dyn Future<Output = Committed> + Send + 'a>>

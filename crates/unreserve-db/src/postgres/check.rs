@@ -2,50 +2,32 @@
 
 use unreserve_engine::plan::{Plan, TimeEncoding};
 use unreserve_engine::shop::{ShopError, ShopErrorKind};
-use uuid::Uuid;
 
 use super::connect::Link;
 use super::fragments::Statement;
 use super::render::Statements;
 
-/// Prepares every statement in one message; only where one is refused, one by one, to say which.
-pub(super) async fn check(link: &mut Link, plan: &Plan, statements: &Statements) -> Result<(), ShopError> {
+/// Prepares every statement; an error says which one was refused.
+pub(super) async fn check(
+    link: &mut Link,
+    plan: &Plan,
+    statements: &Statements,
+    installed: bool,
+) -> Result<(), ShopError> {
     refuse_text_instants(plan)?;
-    let all = every(statements);
-    link.begin_read().await?;
-    let prepared = prepare(link, &all).await;
-    match link.end(prepared).await {
+    let all = every(statements, installed);
+    match link.prepare(&all).await {
         Ok(()) => Ok(()),
         Err(error) if error.kind == ShopErrorKind::Disconnected => Err(error),
-        Err(first) => Err(find(link, &all).await?.unwrap_or(first)),
-    }
-}
-
-/// The name is unique, so that two sessions behind one pooler never meet; it is gone before the transaction ends.
-async fn prepare(link: &mut Link, statements: &[&Statement]) -> Result<(), ShopError> {
-    let name = format!("unreserve_{}", Uuid::now_v7().simple());
-    let text = statements
-        .iter()
-        .enumerate()
-        .map(|(index, statement)| format!("PREPARE {name}_{index} AS {}; DEALLOCATE {name}_{index};", statement.sql));
-    link.simple("check", text.collect()).await
-}
-
-async fn find(link: &mut Link, statements: &[&Statement]) -> Result<Option<ShopError>, ShopError> {
-    for statement in statements {
-        link.begin_read().await?;
-        let prepared = prepare(link, &[statement]).await;
-        if let Err(error) = link.end(prepared).await {
-            let error = ShopError { statement: Some(statement.name), kind: ShopErrorKind::SchemaChanged, ..error };
-            return Ok(Some(
-                error.hint("the profile does not fit this database's types; `unreserve profile check` compares them"),
-            ));
+        Err(error) => {
+            // Only here: while a batch runs, the same codes may be one order's own trouble.
+            let error = ShopError { kind: ShopErrorKind::SchemaChanged, ..error };
+            Err(error.hint("the profile does not fit this database's types; `unreserve profile check` compares them"))
         }
     }
-    Ok(None)
 }
 
-fn every(statements: &Statements) -> Vec<&Statement> {
+fn every(statements: &Statements, installed: bool) -> Vec<&Statement> {
     let Statements {
         outlook,
         clock_evidence,
@@ -65,6 +47,7 @@ fn every(statements: &Statements) -> Vec<&Statement> {
         explain_by_key,
         explain_reservations,
         try_lock,
+        append_ledger,
     } = statements;
     let one = [
         outlook,
@@ -89,7 +72,8 @@ fn every(statements: &Statements) -> Vec<&Statement> {
         .chain(guarded)
         .chain(cancel_orders)
         .chain(explain_by_number);
-    one.into_iter().chain(several).collect()
+    let ours = installed.then_some(append_ledger);
+    one.into_iter().chain(several).chain(ours).collect()
 }
 
 /// One value that is no instant would fail the whole statement here, and one bad order must not block the others.

@@ -1,21 +1,65 @@
 //! The one connection: made when it is needed, dropped as soon as its state is in doubt.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
+use futures_util::TryStreamExt;
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, PgConnection};
 use unreserve_engine::shop::{ShopError, ShopErrorKind};
+use uuid::Uuid;
 
 use super::errors::{connect_error, statement_error};
+use super::fragments::Statement;
+use super::message::{Call, Message, Reply, Transaction};
+use super::values::{Parameters, only_row, read};
 use crate::Options;
 use crate::deadline::within;
+
+/// The SQLSTATE of a prepared statement that is not there.
+const NO_SUCH_STATEMENT: &str = "26000";
+
+/// A session that was there so long before our first look at it is not our own.
+const FRESH_SECONDS: i64 = 10;
+
+const SESSION: &str = "/* unreserve session */
+SELECT pid::bigint, (extract(epoch FROM backend_start) * 1000000)::bigint, extract(epoch FROM clock_timestamp() - backend_start)::bigint
+FROM pg_stat_get_activity(pg_backend_pid())";
 
 /// A connection, or the means to make one.
 pub(super) struct Link {
     connect: PgConnectOptions,
     limits: Options,
     connection: Option<PgConnection>,
+    /// What is sent ahead of the next message, in the same round trip: what opens a transaction.
+    ahead: Option<Message>,
+    kept: Kept,
+}
+
+/// The statements that a server session keeps prepared for us, so that a batch need not have them parsed and planned.
+/// Behind a pooler the next transaction may be in another session, and ours may be another's: so the names are random,
+/// every batch asks which session it is in, and nothing is kept where a pooler is noticed.
+struct Kept {
+    /// What our names begin with.
+    names: String,
+    /// The sessions that have them: process, and when it began.
+    sessions: HashSet<(i64, i64)>,
+    /// Whether the sessions seem to be a pooler's.
+    pooled: bool,
+    /// Whether the transaction that is open may use them.
+    usable: bool,
+}
+
+impl Kept {
+    fn new(pooled: bool) -> Self {
+        Self {
+            names: format!("unreserve_{}", Uuid::now_v7().simple()),
+            sessions: HashSet::new(),
+            pooled,
+            usable: false,
+        }
+    }
 }
 
 impl Link {
@@ -29,12 +73,14 @@ impl Link {
             // Named statements outlive a transaction, and a pooler may hand the server to somebody else.
             .statement_cache_capacity(0)
             .disable_statement_logging();
-        Ok(Self { connect, limits, connection: None })
+        Ok(Self { connect, limits, connection: None, ahead: None, kept: Kept::new(false) })
     }
 
     /// Drops the connection: the server rolls back whatever was open.
     pub(super) fn cut(&mut self) {
         self.connection = None;
+        self.ahead = None;
+        self.kept = Kept::new(self.kept.pooled);
     }
 
     async fn connection(&mut self) -> Result<&mut PgConnection, ShopError> {
@@ -58,26 +104,54 @@ impl Link {
         self.limits.statement_timeout.as_millis()
     }
 
-    fn settle<T>(
-        &mut self,
-        outcome: Result<Result<T, sqlx::Error>, ShopError>,
-        statement: &'static str,
-    ) -> Result<T, ShopError> {
-        let outcome = outcome.and_then(|answer| answer.map_err(|error| statement_error(&error, statement)));
-        if let Err(error) = &outcome
-            && error.kind == ShopErrorKind::Disconnected
-        {
-            self.cut();
+    /// Sends one message, and gives what its calls answered.
+    pub(super) async fn send(&mut self, message: Message) -> Result<Vec<Reply>, ShopError> {
+        let message = match self.ahead.take() {
+            Some(ahead) => ahead.then(message),
+            None => message,
+        };
+        let limit = self.deadline().saturating_mul(u32::try_from(message.calls()).unwrap_or(u32::MAX).max(1));
+        let connection = self.connection().await?;
+        let mut replies = vec![Reply::default()];
+        let outcome = within(limit, message.last_name(), receive(connection, &message, &mut replies)).await;
+        let stopped_at = replies.len().saturating_sub(1);
+        let outcome =
+            outcome.and_then(|answer| answer.map_err(|error| statement_error(&error, message.name_of(stopped_at))));
+        match outcome {
+            Ok(()) => Ok(message.wanted(replies)),
+            Err(error) => {
+                if error.kind == ShopErrorKind::Disconnected {
+                    self.cut();
+                }
+                let lost = error.code.as_deref() == Some(NO_SUCH_STATEMENT);
+                if lost || message.prepares() {
+                    // Some of the names are taken now, and none is sure to be there.
+                    self.kept = Kept::new(self.kept.pooled || lost);
+                }
+                Err(error)
+            }
         }
-        outcome
     }
 
-    /// Sends statements without parameters in one message.
-    pub(super) async fn simple(&mut self, name: &'static str, sql: String) -> Result<(), ShopError> {
-        let limit = self.deadline();
-        let connection = self.connection().await?;
-        let outcome = within(limit, name, connection.execute(sqlx::raw_sql(AssertSqlSafe(sql)))).await;
-        self.settle(outcome, name).map(|_| ())
+    /// Sends statements without parameters, whose answers nobody wants.
+    pub(super) async fn simple(&mut self, name: &'static str, sql: &str) -> Result<(), ShopError> {
+        self.send(Message::new().command(name, sql)).await.map(drop)
+    }
+
+    /// Runs one statement.
+    pub(super) async fn run(&mut self, call: Call<'_>) -> Result<Reply, ShopError> {
+        Ok(self.send(self.message(call)).await?.pop().unwrap_or_default())
+    }
+
+    /// Runs statements in one message.
+    pub(super) async fn run_all(&mut self, calls: Vec<Call<'_>>) -> Result<Vec<Reply>, ShopError> {
+        let names = &self.kept.names;
+        self.send(calls.into_iter().fold(Message::new(), |message, call| message.call(names, call))).await
+    }
+
+    /// A message that begins with a call.
+    pub(super) fn message(&self, call: Call<'_>) -> Message {
+        Message::new().call(&self.kept.names, call)
     }
 
     /// Runs a statement and reads its rows.
@@ -85,13 +159,9 @@ impl Link {
         &mut self,
         name: &'static str,
         sql: &str,
-        arguments: PgArguments,
+        parameters: Parameters,
     ) -> Result<Vec<PgRow>, ShopError> {
-        let limit = self.deadline();
-        let connection = self.connection().await?;
-        let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(false);
-        let outcome = within(limit, name, query.fetch_all(connection)).await;
-        self.settle(outcome, name)
+        self.run(Call::once(name, sql, parameters)?).await.map(|reply| reply.rows)
     }
 
     /// Runs a statement and counts the rows it changed.
@@ -99,35 +169,76 @@ impl Link {
         &mut self,
         name: &'static str,
         sql: &str,
-        arguments: PgArguments,
+        parameters: Parameters,
     ) -> Result<u64, ShopError> {
-        let limit = self.deadline();
-        let connection = self.connection().await?;
-        let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(false);
-        let outcome = within(limit, name, query.execute(connection)).await;
-        self.settle(outcome, name).map(|done| done.rows_affected())
+        self.run(Call::once(name, sql, parameters)?).await.map(|reply| reply.affected)
     }
 
-    /// Begins a transaction that reads. A pooler may hand every transaction to another server, so whatever a
-    /// statement needs is set inside it, and gone with it.
-    pub(super) async fn begin_read(&mut self) -> Result<(), ShopError> {
-        let sql = format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; {}",
-            local_settings(self.statement_timeout_ms(), Duration::from_secs(1))
-        );
-        self.simple("begin_read", sql).await
+    /// A call of a statement of the plan: of the one that is kept prepared, where the open transaction has it.
+    pub(super) fn planned<'a>(&self, statement: &'a Statement, parameters: Parameters) -> Result<Call<'a>, ShopError> {
+        let call = Call::of(statement, parameters)?;
+        Ok(Call { slot: statement.slot.filter(|_| self.kept.usable), ..call })
     }
 
-    /// Begins a transaction of our own tables' housekeeping.
-    pub(super) async fn begin_write(&mut self) -> Result<(), ShopError> {
-        let settings = local_settings(self.statement_timeout_ms(), Duration::from_secs(1));
-        self.simple("begin_write", format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {settings}")).await
+    /// Sees to it that the session of the open transaction has these statements prepared, from the next message on.
+    pub(super) fn keep(&mut self, session: (i64, i64), statements: &[&Statement]) {
+        if self.kept.pooled {
+            return;
+        }
+        if self.kept.sessions.insert(session) {
+            self.ahead = Some(Message::new().prepare(&self.kept.names, statements));
+        }
+        self.kept.usable = true;
+    }
+
+    /// What is prepared may not be used any more: the transaction has ended.
+    pub(super) fn leave(&mut self) {
+        self.kept.usable = false;
+    }
+
+    /// Prepares every statement in one message: those with a slot to be kept, the others to see whether they can be.
+    pub(super) async fn prepare(&mut self, statements: &[&Statement]) -> Result<(), ShopError> {
+        let message = Message::new().call(&self.kept.names, Call::once("session", SESSION, Parameters::new())?);
+        self.begin(Transaction::Read);
+        let row = only_row(self.send(message).await?.pop().unwrap_or_default().rows, "session");
+        let session = row.and_then(|row| {
+            let age: i64 = read(&row, 2, "session")?;
+            Ok((read(&row, 0, "session")?, read(&row, 1, "session")?, age))
+        });
+        let session: (i64, i64, i64) = match session {
+            Ok(session) => session,
+            Err(error) => return self.end(Err(error)).await,
+        };
+        self.kept.pooled |= session.2 > FRESH_SECONDS;
+        let (kept, tried): (Vec<&Statement>, Vec<&Statement>) =
+            statements.iter().partition(|statement| statement.slot.is_some() && !self.kept.pooled);
+        let names = &self.kept.names;
+        let message = Message::new().prepare(names, &kept).try_out(names, &tried).command("commit", "COMMIT");
+        if let Err(error) = self.send(message).await {
+            return self.end(Err(error)).await;
+        }
+        self.kept.sessions.insert((session.0, session.1));
+        Ok(())
+    }
+
+    /// Begins a transaction with the next statement that is sent. A pooler may hand every transaction to another server,
+    /// so whatever a statement needs is set inside it, and gone with it.
+    pub(super) fn begin(&mut self, transaction: Transaction) {
+        self.ahead = Some(Message::opening(transaction, self.limits.statement_timeout));
+    }
+
+    /// Begins a transaction that reads.
+    pub(super) fn begin_read(&mut self) {
+        self.begin(Transaction::Read);
     }
 
     /// Ends a transaction: commits what was read or written if all went well, else rolls back.
     pub(super) async fn end<T>(&mut self, outcome: Result<T, ShopError>) -> Result<T, ShopError> {
+        if self.ahead.take().is_some() || self.connection.is_none() {
+            return outcome;
+        }
         let sql = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        let ended = if self.connection.is_some() { self.simple("end", sql.to_owned()).await } else { Ok(()) };
+        let ended = self.simple("end", sql).await;
         match (outcome, ended) {
             (Ok(value), Ok(())) => Ok(value),
             (Err(error), _) => Err(error),
@@ -137,16 +248,38 @@ impl Link {
             }
         }
     }
+
+    /// Runs statements that do not depend on each other's answers as one transaction, in one message.
+    pub(super) async fn transact(
+        &mut self,
+        transaction: Transaction,
+        calls: Vec<Call<'_>>,
+    ) -> Result<Vec<Reply>, ShopError> {
+        self.begin(transaction);
+        let message = calls.into_iter().fold(Message::new(), |message, call| message.call(&self.kept.names, call));
+        match self.send(message.command("commit", "COMMIT")).await {
+            Ok(replies) => Ok(replies),
+            Err(error) => self.end(Err(error)).await,
+        }
+    }
 }
 
-/// Settings that end with the transaction. A process that was stopped in mid-batch must not keep the shop's rows for
-/// long; and a policy that hides rows must be an error, since a payment that cannot be seen protects nothing.
-pub(super) fn local_settings(statement_timeout_ms: u128, lock_wait: Duration) -> String {
-    format!(
-        "SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {statement_timeout_ms}; \
-         SET LOCAL idle_in_transaction_session_timeout = 2000; SET LOCAL plan_cache_mode = force_custom_plan; \
-         SET LOCAL row_security = off; \
-         SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'",
-        lock_wait.as_millis().max(1)
-    )
+/// Reads the answers, one a command; the last one, of what did not come to its end, is left empty.
+async fn receive(
+    connection: &mut PgConnection,
+    message: &Message,
+    replies: &mut Vec<Reply>,
+) -> Result<(), sqlx::Error> {
+    let mut answers = sqlx::raw_sql(AssertSqlSafe(message.text())).fetch_many(connection);
+    while let Some(answer) = answers.try_next().await? {
+        let Some(reply) = replies.last_mut() else { continue };
+        match answer {
+            Either::Right(row) => reply.rows.push(row),
+            Either::Left(done) => {
+                reply.affected = done.rows_affected();
+                replies.push(Reply::default());
+            }
+        }
+    }
+    Ok(())
 }

@@ -99,7 +99,8 @@ fn ends_connection(error: &dyn DatabaseError) -> bool {
 /// The SQLSTATE classes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn kind_of(code: &str) -> ShopErrorKind {
     match code {
-        "40P01" | "40001" => ShopErrorKind::Retry,
+        // A pooler has thrown away what was prepared: it is prepared again.
+        "40P01" | "40001" | "26000" => ShopErrorKind::Retry,
         // A statement that ran into its own timeout did so behind a lock, or had too much to do: less helps in both.
         "55P03" | "57014" => ShopErrorKind::LockTimeout,
         "25006" => ShopErrorKind::ReadOnly,

@@ -4,10 +4,10 @@ use unreserve_engine::model::Key;
 use unreserve_engine::plan::Plan;
 use unreserve_engine::shop::{ConditionValueSeen, Explanation, GuardSeen, LockTest, ReservationSeen, ShopError};
 
-use super::batch::with_constants;
 use super::connect::Link;
 use super::fragments::Statement;
 use super::ledger;
+use super::message::Transaction;
 use super::render::Statements;
 use super::values::{Parameters, read, read_instant, read_now, read_quantity, read_whole_key};
 
@@ -27,7 +27,7 @@ pub(super) async fn explain(
         None => find(link, plan, &statements.explain_by_key, order).await?,
     };
     let Some(mut found) = found else { return Ok(None) };
-    link.begin_read().await?;
+    link.begin_read();
     let rest = read_rest(link, plan, statements, installed, &mut found).await;
     link.end(rest).await?;
     if lock == LockTest::Try {
@@ -42,8 +42,8 @@ async fn find(
     statement: &Statement,
     order: &str,
 ) -> Result<Option<Explanation>, ShopError> {
-    let parameters = with_constants(Parameters::new().with(order.to_owned()), statement).finish()?;
-    link.begin_read().await?;
+    let parameters = Parameters::new().with(order.to_owned());
+    link.begin_read();
     let outcome = link.rows(statement.name, &statement.sql, parameters).await;
     let rows = match link.end(outcome).await {
         // What cannot be a key of this type is no key of an order.
@@ -88,7 +88,7 @@ async fn read_rest(
 ) -> Result<(), ShopError> {
     let statement = &statements.explain_reservations;
     let keys = [found.key.clone()];
-    let parameters = with_constants(Parameters::new().with_keys(keys.iter(), 1), statement).finish()?;
+    let parameters = Parameters::new().with_keys(keys.iter(), 1);
     let columns = plan.reservation.key.len();
     let quantity_index = columns.saturating_add(1);
     let at = |offset: usize| quantity_index.saturating_add(offset);
@@ -115,12 +115,12 @@ async fn read_rest(
 async fn locked(link: &mut Link, statements: &Statements, key: &Key) -> Option<bool> {
     let statement = &statements.try_lock;
     let keys = [key.clone()];
-    let parameters = Parameters::new().with_keys(keys.iter(), 1).finish().ok()?;
-    link.begin_write().await.ok()?;
+    let parameters = Parameters::new().with_keys(keys.iter(), 1);
+    link.begin(Transaction::Write);
     let rows = link.rows(statement.name, &statement.sql, parameters).await;
     let answer = rows.as_ref().ok().map(Vec::is_empty);
     // Always undone: nothing was written, and the lock must go at once.
-    if link.simple("rollback", "ROLLBACK".to_owned()).await.is_err() {
+    if link.simple("rollback", "ROLLBACK").await.is_err() {
         link.cut();
     }
     answer

@@ -3,96 +3,74 @@
 use unreserve_engine::plan::{Assignment, Column, Condition, GuardPlan, Kind, Plan, Table, Test, TimeEncoding, Zone};
 use unreserve_engine::profile::ExpiryHome;
 
+use super::literal::literal;
 use crate::write::{all, quoted};
 
-/// A value of the profile, sent as a parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Constant {
-    /// One text.
-    Text(String),
-    /// A list of texts.
-    Texts(Vec<String>),
-}
-
-/// One statement: its text, and the constants that follow its own parameters.
+/// One statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
     /// What an operator finds in the process list.
     pub(super) name: &'static str,
-    /// The text.
+    /// The text. What a profile says stands in it as literals, so that the condition of a partial index is seen to hold.
     pub(super) sql: String,
-    /// Sent behind the parameters that change.
-    pub(super) constants: Vec<Constant>,
+    /// Where it stands among the statements of a batch, which are parsed once a connection; nothing for the others.
+    pub(super) slot: Option<usize>,
 }
 
-/// Writes one statement, numbering its parameters: first those that change from call to call, then the constants.
+/// Writes one statement.
 pub(super) struct Writer<'a> {
     pub(super) plan: &'a Plan,
     name: &'static str,
-    changing: usize,
-    constants: Vec<Constant>,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(plan: &'a Plan, name: &'static str, changing: usize) -> Self {
-        Self { plan, name, changing, constants: Vec::new() }
+    pub(super) fn new(plan: &'a Plan, name: &'static str) -> Self {
+        Self { plan, name }
     }
 
     pub(super) fn finish(self, body: &str) -> Statement {
-        Statement { name: self.name, sql: format!("/* unreserve {} */\n{body}", self.name), constants: self.constants }
-    }
-
-    fn constant(&mut self, constant: Constant) -> String {
-        let known = self.constants.iter().position(|other| *other == constant);
-        let index = known.unwrap_or_else(|| {
-            self.constants.push(constant);
-            self.constants.len().saturating_sub(1)
-        });
-        format!("${}", self.changing.saturating_add(index).saturating_add(1))
+        Statement { name: self.name, sql: format!("/* unreserve {} */\n{body}", self.name), slot: None }
     }
 
     /// The profile's name, as it stands in our own tables.
-    pub(super) fn profile(&mut self) -> String {
-        let profile = self.plan.profile.clone();
-        format!("{}::text", self.constant(Constant::Text(profile)))
+    pub(super) fn profile(&self) -> String {
+        format!("{}::text", literal(&self.plan.profile))
     }
 
-    fn condition(&mut self, alias: &str, condition: &Condition) -> String {
+    fn condition(&self, alias: &str, condition: &Condition) -> String {
         let column = format!("{alias}.{}", quoted(&condition.column.name));
         match &condition.test {
             Test::Null => format!("{column} IS NULL"),
             Test::NotNull => format!("{column} IS NOT NULL"),
-            // One value is compared plainly, so that the condition of a partial index is seen to hold.
-            Test::OneOf(values) if values.len() == 1 => {
-                let value = values.first().map(unreserve_engine::plan::Value::text).unwrap_or_default();
-                format!("{column} = {}::text::{}", self.constant(Constant::Text(value)), cast_type(&condition.column))
-            }
             Test::OneOf(values) => {
-                let values = values.iter().map(unreserve_engine::plan::Value::text).collect();
-                let list = self.constant(Constant::Texts(values));
-                format!("{column} = ANY ({list}::text[]::{}[])", cast_type(&condition.column))
+                let values: Vec<String> =
+                    values.iter().map(|value| constant(&condition.column, &value.text())).collect();
+                match values.as_slice() {
+                    [one] => format!("{column} = {one}"),
+                    several => format!("{column} IN ({})", several.join(", ")),
+                }
             }
         }
     }
 
     /// All of these conditions, in parentheses; true where there are none.
-    pub(super) fn conditions(&mut self, alias: &str, conditions: &[Condition]) -> String {
+    pub(super) fn conditions(&self, alias: &str, conditions: &[Condition]) -> String {
         let list: Vec<String> = conditions.iter().map(|condition| self.condition(alias, condition)).collect();
         format!("({})", all(&list, "true"))
     }
 
     /// Whether the reservation `r` still holds stock.
-    pub(super) fn active(&mut self) -> String {
+    pub(super) fn active(&self) -> String {
         self.conditions("r", &self.plan.reservation.active)
     }
 
     /// Whether the order `o` is unpaid. NULL is not unpaid.
-    pub(super) fn unpaid(&mut self) -> String {
+    pub(super) fn unpaid(&self) -> String {
         self.conditions("o", &self.plan.order.unpaid)
     }
 
     /// Whether the order `o` is cancelled already.
-    pub(super) fn cancelled(&mut self) -> String {
+    pub(super) fn cancelled(&self) -> String {
         if self.plan.order.cancelled.is_empty() {
             "false".to_owned()
         } else {
@@ -101,7 +79,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Whether a guard holds for the order `o`.
-    pub(super) fn guard(&mut self, guard: &GuardPlan) -> String {
+    pub(super) fn guard(&self, guard: &GuardPlan) -> String {
         match &guard.evidence {
             None => self.conditions("o", &guard.conditions),
             Some((table, key)) => {
@@ -117,7 +95,7 @@ impl<'a> Writer<'a> {
     }
 
     /// That no guard holds for the order `o`.
-    pub(super) fn unguarded(&mut self) -> String {
+    pub(super) fn unguarded(&self) -> String {
         let guards: Vec<String> =
             self.plan.guards.iter().map(|guard| format!("(NOT coalesce({}, false))", self.guard(guard))).collect();
         all(&guards, "true")
@@ -130,7 +108,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The place of a time column on the line of time, as `timestamptz`.
-    pub(super) fn instant(&mut self, home: ExpiryHome, column: &Column, encoding: &TimeEncoding) -> String {
+    pub(super) fn instant(&self, home: ExpiryHome, column: &Column, encoding: &TimeEncoding) -> String {
         let column = format!("{}.{}", alias(home), quoted(&column.name));
         match encoding {
             TimeEncoding::Instant | TimeEncoding::Text { .. } => format!("{column}::timestamptz"),
@@ -140,8 +118,7 @@ impl<'a> Writer<'a> {
             }
             // An hour that comes twice is read as the later one, so nothing is released early.
             TimeEncoding::DateTime(Zone::Named(zone)) => {
-                let zone = self.constant(Constant::Text(zone.clone()));
-                format!("({column} AT TIME ZONE {zone}::text)")
+                format!("({column} AT TIME ZONE {})", literal(zone))
             }
             TimeEncoding::EpochSeconds => {
                 format!(
@@ -155,7 +132,7 @@ impl<'a> Writer<'a> {
     }
 
     /// When the reservation `r` expires, timeout and grace included.
-    pub(super) fn expires_at(&mut self) -> String {
+    pub(super) fn expires_at(&self) -> String {
         let time = self.plan.due.time.clone();
         let instant = self.instant(time.home, &time.column, &time.encoding);
         // A date beyond all calendars means never; adding to it would fail the whole statement.
@@ -164,7 +141,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Whether the reservation `r` has expired: the bare column against the transaction's now, so that an index serves.
-    pub(super) fn due(&mut self) -> String {
+    pub(super) fn due(&self) -> String {
         let time = self.plan.due.time.clone();
         let column = self.expiry_column();
         let cutoff = format!("(now() - interval '{} seconds')", self.plan.due.after.as_secs());
@@ -198,7 +175,7 @@ impl<'a> Writer<'a> {
     }
 
     /// That the order `o` is not kept out of the way.
-    pub(super) fn not_set_aside(&mut self) -> String {
+    pub(super) fn not_set_aside(&self) -> String {
         let profile = self.profile();
         format!(
             "NOT EXISTS (SELECT 1 FROM unreserve.set_aside AS s WHERE s.profile = {profile} AND s.order_key = {} AND s.retry_at > now())",
@@ -243,16 +220,14 @@ impl<'a> Writer<'a> {
     }
 
     /// `column = value, …`
-    pub(super) fn assignments(&mut self, assignments: &[Assignment]) -> Vec<String> {
+    pub(super) fn assignments(&self, assignments: &[Assignment]) -> Vec<String> {
         assignments
             .iter()
             .map(|assignment| {
                 let column = assignment.column();
                 let value = match assignment {
                     Assignment::Null(_) => "NULL".to_owned(),
-                    Assignment::Value(column, value) => {
-                        format!("{}::text::{}", self.constant(Constant::Text(value.text())), cast_type(column))
-                    }
+                    Assignment::Value(column, value) => constant(column, &value.text()),
                     Assignment::Now(_, encoding) => self.now(encoding),
                 };
                 format!("{} = {value}", quoted(&column.name))
@@ -260,7 +235,7 @@ impl<'a> Writer<'a> {
             .collect()
     }
 
-    fn now(&mut self, encoding: &TimeEncoding) -> String {
+    fn now(&self, encoding: &TimeEncoding) -> String {
         match encoding {
             TimeEncoding::Instant => "now()".to_owned(),
             TimeEncoding::DateTime(Zone::Utc) => "(now() AT TIME ZONE 'UTC')".to_owned(),
@@ -268,7 +243,7 @@ impl<'a> Writer<'a> {
                 format!("((now() AT TIME ZONE 'UTC') + interval '{seconds} seconds')")
             }
             TimeEncoding::DateTime(Zone::Named(zone)) => {
-                format!("(now() AT TIME ZONE {}::text)", self.constant(Constant::Text(zone.clone())))
+                format!("(now() AT TIME ZONE {})", literal(zone))
             }
             TimeEncoding::EpochSeconds => "floor(extract(epoch FROM now()))::bigint".to_owned(),
             TimeEncoding::EpochMilliseconds => "floor(extract(epoch FROM now()) * 1000)::bigint".to_owned(),
@@ -279,6 +254,11 @@ impl<'a> Writer<'a> {
             }
         }
     }
+}
+
+/// A value of the profile as a literal of its column's type.
+fn constant(column: &Column, text: &str) -> String {
+    format!("{}::{}", literal(text), cast_type(column))
 }
 
 /// Microseconds since 1970; NULL for NULL and for infinity.

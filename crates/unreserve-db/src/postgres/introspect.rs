@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use unreserve_engine::plan::{ColumnInfo, IndexInfo, Kind, Schema, SchemaRequest, TableInfo, TableName};
-use unreserve_engine::shop::ShopError;
+use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
 use super::connect::Link;
 use super::values::{Parameters, read};
@@ -13,7 +13,7 @@ use crate::write::quoted;
 const COLUMNS: &str = "/* unreserve schema_columns */
 SELECT t.name, n.nspname::text, c.relname::text, c.relkind::text, a.attname::text, format_type(a.atttypid, a.atttypmod),
        coalesce(base.typname, typ.typname)::text, typ.typtype::text, NOT a.attnotnull, a.attgenerated <> '' OR a.attidentity = 'a',
-       (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = typ.oid)
+       (SELECT json_agg(e.enumlabel::text ORDER BY e.enumsortorder)::text FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = typ.oid)
 FROM unnest($1::text[]) WITH ORDINALITY AS t(name, place)
 JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(t.name)
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -25,13 +25,13 @@ ORDER BY t.place, a.attnum";
 /// `$1` the tables' quoted names. One row an index, or a foreign key of one column.
 const KEYS: &str = "/* unreserve schema_keys */
 SELECT t.name, 'index', i.relname::text,
-       ARRAY(SELECT pg_get_indexdef(x.indexrelid, place::int, true) FROM generate_series(1, x.indnkeyatts) AS place),
+       to_json(ARRAY(SELECT pg_get_indexdef(x.indexrelid, place::int, true) FROM generate_series(1, x.indnkeyatts) AS place))::text,
        pg_get_expr(x.indpred, x.indrelid)
 FROM unnest($1::text[]) AS t(name)
 JOIN pg_catalog.pg_index AS x ON x.indrelid = to_regclass(t.name) AND x.indisvalid
 JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid
 UNION ALL
-SELECT t.name, 'reference', f.relname::text, ARRAY[a.attname::text], NULL
+SELECT t.name, 'reference', f.relname::text, json_build_array(a.attname::text)::text, NULL
 FROM unnest($1::text[]) AS t(name)
 JOIN pg_catalog.pg_constraint AS k ON k.conrelid = to_regclass(t.name) AND k.contype = 'f' AND array_length(k.conkey, 1) = 1
 JOIN pg_catalog.pg_class AS f ON f.oid = k.confrelid
@@ -46,7 +46,7 @@ const SAMPLES: u32 = 20;
 
 /// Reads what was asked for, in one read-only transaction.
 pub(super) async fn schema(link: &mut Link, request: &SchemaRequest) -> Result<Schema, ShopError> {
-    link.begin_read().await?;
+    link.begin_read();
     let outcome = read_schema(link, request).await;
     link.end(outcome).await
 }
@@ -55,7 +55,7 @@ async fn read_schema(link: &mut Link, request: &SchemaRequest) -> Result<Schema,
     let by_name: BTreeMap<String, &TableName> = request.tables.iter().map(|table| (path(table), table)).collect();
     let names: Vec<String> = request.tables.iter().map(path).collect();
     let mut schema = Schema::default();
-    for row in link.rows("schema_columns", COLUMNS, Parameters::new().with(names.clone()).finish()?).await? {
+    for row in link.rows("schema_columns", COLUMNS, Parameters::new().with(names.clone())).await? {
         let cell = "schema_columns";
         let name: String = read(&row, 0, cell)?;
         let Some(asked) = by_name.get(&name) else { continue };
@@ -78,17 +78,19 @@ async fn read_schema(link: &mut Link, request: &SchemaRequest) -> Result<Schema,
             kind: kind_of(&base, &class),
             nullable: read(&row, 8, cell)?,
             generated: read(&row, 9, cell)?,
-            labels: read(&row, 10, cell)?,
+            labels: read::<Option<String>>(&row, 10, cell)?.map(|labels| texts(&labels, cell)).transpose()?,
             samples: Vec::new(),
         };
         if let Some(table) = schema.tables.last_mut() {
             table.columns.push(column);
         }
     }
-    read_keys(link, &by_name, &names, &mut schema).await?;
+    if request.indexes {
+        read_keys(link, &by_name, &names, &mut schema).await?;
+    }
     read_samples(link, request, &mut schema).await?;
     if schema.tables.len() < request.tables.len() {
-        for row in link.rows("schema_others", OTHERS, Parameters::new().finish()?).await? {
+        for row in link.rows("schema_others", OTHERS, Parameters::new()).await? {
             schema.others.push(read(&row, 0, "schema_others")?);
         }
     }
@@ -102,10 +104,10 @@ async fn read_keys(
     schema: &mut Schema,
 ) -> Result<(), ShopError> {
     let cell = "schema_keys";
-    for row in link.rows(cell, KEYS, Parameters::new().with(names.to_vec()).finish()?).await? {
+    for row in link.rows(cell, KEYS, Parameters::new().with(names.to_vec())).await? {
         let (name, what, other): (String, String, String) =
             (read(&row, 0, cell)?, read(&row, 1, cell)?, read(&row, 2, cell)?);
-        let columns: Vec<String> = read(&row, 3, cell)?;
+        let columns = texts(&read::<String>(&row, 3, cell)?, cell)?;
         let columns: Vec<String> = columns.into_iter().map(|column| unquoted(&column)).collect();
         let Some(table) =
             schema.tables.iter_mut().find(|table| by_name.get(&name).is_some_and(|asked| table.asked == **asked))
@@ -134,11 +136,17 @@ async fn read_samples(link: &mut Link, request: &SchemaRequest, schema: &mut Sch
         let sql = format!(
             "/* unreserve schema_samples */ SELECT {quoted_name}::text FROM {place} WHERE {quoted_name} IS NOT NULL LIMIT {SAMPLES}"
         );
-        for row in link.rows("schema_samples", &sql, Parameters::new().finish()?).await? {
+        for row in link.rows("schema_samples", &sql, Parameters::new()).await? {
             column.samples.push(read(&row, 0, "schema_samples")?);
         }
     }
     Ok(())
+}
+
+/// A list, which comes as JSON.
+fn texts(json: &str, statement: &'static str) -> Result<Vec<String>, ShopError> {
+    serde_json::from_str(json)
+        .map_err(|error| ShopError::new(ShopErrorKind::Other, error.to_string()).during(statement))
 }
 
 fn path(table: &TableName) -> String {

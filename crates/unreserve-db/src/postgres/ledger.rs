@@ -9,7 +9,9 @@ use unreserve_engine::ledger::{
 use unreserve_engine::model::{BatchId, Holder, Key, SweepId};
 use unreserve_engine::shop::{Acquired, InstallState, ShopError, ShopErrorKind};
 
-use super::connect::{Link, local_settings};
+use super::connect::Link;
+use super::fragments::Statement;
+use super::message::{Call, Transaction};
 use super::values::{Parameters, only_row, read, read_count, read_instant, read_now, signed};
 
 /// The version of our tables that this program writes.
@@ -26,7 +28,7 @@ pub(super) const FENCE: &str = "/* unreserve fence */
 UPDATE unreserve.lease SET heard_at = clock_timestamp(), backend_pid = pg_backend_pid(),
        backend_start = (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) AS a)
 WHERE profile = $1::text AND token = $2::text
-RETURNING epoch, (extract(epoch FROM now()) * 1000000)::bigint";
+RETURNING epoch, (extract(epoch FROM now()) * 1000000)::bigint, backend_pid::bigint, (extract(epoch FROM backend_start) * 1000000)::bigint";
 
 /// Where a batch belongs.
 pub(super) struct BatchPlace<'a> {
@@ -35,17 +37,21 @@ pub(super) struct BatchPlace<'a> {
     pub(super) epoch: i64,
 }
 
-/// Which version of our tables is there.
-pub(super) async fn state(link: &mut Link) -> Result<InstallState, ShopError> {
+/// Asks whether our tables are there, and may be read.
+pub(super) fn whether_there() -> Result<Call<'static>, ShopError> {
     const THERE: &str = "/* unreserve state */ SELECT count(*) FROM pg_catalog.pg_class AS c
         JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = 'unreserve' AND c.relname = 'meta'
           AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')";
+    Call::once("state", THERE, Parameters::new())
+}
+
+/// Which version of our tables is there, where [`whether_there`] gave this row.
+pub(super) async fn state(link: &mut Link, there: &PgRow) -> Result<InstallState, ShopError> {
     const FOUND: &str = "/* unreserve version */ SELECT coalesce(max(version), 0)::bigint FROM unreserve.meta";
-    let there = only_row(link.rows("state", THERE, Parameters::new().finish()?).await?, "state")?;
-    if read_count(&there, 0, "state")? == 0 {
+    if read_count(there, 0, "state")? == 0 {
         return Ok(InstallState::Absent);
     }
-    let found = only_row(link.rows("version", FOUND, Parameters::new().finish()?).await?, "version")?;
+    let found = only_row(read_ledger(link, "version", FOUND, Parameters::new()).await?, "version")?;
     let version = u32::try_from(read_count(&found, 0, "version")?).unwrap_or(u32::MAX);
     Ok(match version.cmp(&VERSION) {
         std::cmp::Ordering::Less => InstallState::Old(version),
@@ -85,17 +91,12 @@ FROM unreserve.lease WHERE profile = $1::text";
 /// Takes the lease, and writes that the sweep begins. Not waiting for the disk is safe here: the token is random, so a
 /// lease that a crash forgets is a lease that no batch of ours can pass, and every batch's own commit waits.
 pub(super) async fn acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Result<Acquired, ShopError> {
-    let settings = local_settings(link.statement_timeout_ms(), std::time::Duration::from_secs(3));
-    link.simple(
-        "begin_acquire",
-        format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {settings}; SET LOCAL synchronous_commit = off"),
-    )
-    .await?;
+    link.begin(Transaction::Lease);
     let outcome = try_acquire(link, holder, start).await;
     match link.end(outcome).await {
         // Whoever is in a batch holds the row: that is an answer too.
         Err(error) if error.kind == ShopErrorKind::LockTimeout => {
-            link.begin_read().await?;
+            link.begin_read();
             let outcome = held_by(link, holder, &start.profile).await;
             match link.end(outcome).await? {
                 Acquired::Yes => Err(error),
@@ -118,20 +119,20 @@ async fn try_acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Re
             .with(start.sweep_id.to_string())
             .with(start.version.clone())
             .with(start.holder.clone());
-        let taken = link.rows("acquire", &sql, parameters.finish()?).await?;
+        let taken = link.rows("acquire", &sql, parameters).await?;
         if !taken.is_empty() {
             return Ok(Acquired::Yes);
         }
         if first {
             // The first sweep of this profile ever: the row is made, then taken like any other.
-            link.execute("lease_row", LEASE_ROW, profile().finish()?).await?;
+            link.execute("lease_row", LEASE_ROW, profile()).await?;
         }
     }
     held_by(link, holder, &start.profile).await
 }
 
 async fn held_by(link: &mut Link, holder: &Holder, profile: &str) -> Result<Acquired, ShopError> {
-    let parameters = Parameters::new().with(profile.to_owned()).finish()?;
+    let parameters = Parameters::new().with(profile.to_owned());
     let row = only_row(link.rows("holder", HOLDER, parameters).await?, "holder")?;
     let token: Option<String> = read(&row, 0, "holder")?;
     if token.as_deref() == Some(holder.token.as_str()) {
@@ -145,7 +146,7 @@ async fn held_by(link: &mut Link, holder: &Holder, profile: &str) -> Result<Acqu
 }
 
 /// `$1…$8` the batch, `$9` profile, `$10…$18` the entries, a list a column.
-const APPEND: &str = "/* unreserve append_ledger */
+pub(super) const APPEND: &str = "/* unreserve append_ledger */
 WITH batch AS (
     INSERT INTO unreserve.batch (batch_id, sweep_id, epoch, reservations, units, stock_rows, orders_cancelled, drift)
     VALUES ($1::text::uuid, $2::text::uuid, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint, $8::bigint)
@@ -161,6 +162,7 @@ FROM unnest($10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15
 /// Appends a batch and its entries in one statement.
 pub(super) async fn append(
     link: &mut Link,
+    statement: &Statement,
     place: BatchPlace<'_>,
     record: &BatchRecord,
     entries: &[Entry],
@@ -187,7 +189,7 @@ pub(super) async fn append(
         .with(column(entries, |entry| entry.drift.units()))
         .with(column(entries, |entry| entry.expires_at.map(jiff::Timestamp::as_microsecond)))
         .with(column(entries, |entry| entry.overdue_micros));
-    let written = link.execute("append_ledger", APPEND, parameters.finish()?).await?;
+    let written = link.run(link.planned(statement, parameters)?).await?.affected;
     if usize::try_from(written).is_ok_and(|written| written == entries.len()) {
         return Ok(());
     }
@@ -199,8 +201,8 @@ pub(super) async fn append(
 pub(super) async fn find_batch(link: &mut Link, batch_id: BatchId) -> Result<Option<BatchRecord>, ShopError> {
     const SQL: &str = "/* unreserve find_batch */
         SELECT reservations, units, stock_rows, orders_cancelled, drift FROM unreserve.batch WHERE batch_id = $1::text::uuid";
-    link.begin_read().await?;
-    let outcome = link.rows("find_batch", SQL, Parameters::new().with(batch_id.to_string()).finish()?).await;
+    link.begin_read();
+    let outcome = link.rows("find_batch", SQL, Parameters::new().with(batch_id.to_string())).await;
     let rows = link.end(outcome).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let count = |index| read_count(row, index, "find_batch");
@@ -229,11 +231,8 @@ pub(super) async fn set_aside(link: &mut Link, profile: &str, token: &str, aside
         .with(aside.order.to_string())
         .with(aside.number.clone())
         .with(aside.reason.clone());
-    link.begin_write().await?;
-    let outcome = match parameters.finish() {
-        Ok(parameters) => link.execute("set_aside", SET_ASIDE, parameters).await,
-        Err(error) => Err(error),
-    };
+    link.begin(Transaction::Write);
+    let outcome = link.execute("set_aside", SET_ASIDE, parameters).await;
     match link.end(outcome).await? {
         0 => Err(ShopError::new(ShopErrorKind::Fenced, "another instance has taken over the sweep of this shop")),
         _ => Ok(()),
@@ -264,17 +263,11 @@ pub(super) async fn close(link: &mut Link, profile: &str, token: &str, end: &Swe
         .with(end.oldest_overdue_micros)
         .with(end.remaining_due)
         .with(end.error.clone());
-    let parameters = parameters.finish()?;
-    let settings = local_settings(link.statement_timeout_ms(), std::time::Duration::from_secs(3));
-    link.simple(
-        "begin_close",
-        format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {settings}; SET LOCAL synchronous_commit = off"),
-    )
-    .await?;
+    link.begin(Transaction::Lease);
     let outcome = match link.execute("close", CLOSE, parameters).await {
         // The answer to an earlier close was lost: it was done all the same.
         Ok(0) => {
-            let sweep = Parameters::new().with(end.sweep_id.to_string()).finish()?;
+            let sweep = Parameters::new().with(end.sweep_id.to_string());
             link.rows("closed", CLOSED, sweep).await.map(|rows| rows.len())
         }
         other => other.map(|_| 1),
@@ -310,7 +303,7 @@ pub(super) async fn history(link: &mut Link, query: &HistoryQuery) -> Result<Vec
         }
         HistoryQuery::Sweep { .. } => return Ok(Vec::new()),
     };
-    let parameters = Parameters::new().with(limit).with(id).finish()?;
+    let parameters = Parameters::new().with(limit).with(id);
     let rows = read_ledger(link, "history", HISTORY, parameters).await?;
     rows.iter().map(sweep_record).collect()
 }
@@ -353,7 +346,7 @@ pub(super) async fn entries(link: &mut Link, sweep_id: SweepId, limit: u32) -> R
         "/* unreserve entries */ {ENTRY_COLUMNS} FROM unreserve.entry AS e JOIN unreserve.batch AS b ON b.batch_id = e.batch_id
          WHERE b.sweep_id = $1::text::uuid ORDER BY b.at, b.batch_id, e.line LIMIT $2::bigint"
     );
-    let parameters = Parameters::new().with(sweep_id.to_string()).with(i64::from(limit)).finish()?;
+    let parameters = Parameters::new().with(sweep_id.to_string()).with(i64::from(limit));
     read_ledger(link, "entries", &sql, parameters).await?.iter().map(entry_record).collect()
 }
 
@@ -362,7 +355,7 @@ pub(super) async fn entries_of_order(link: &mut Link, order: &Key) -> Result<Vec
     let sql = format!(
         "/* unreserve order_entries */ {ENTRY_COLUMNS} FROM unreserve.entry AS e WHERE e.order_key = $1::text ORDER BY e.at DESC, e.batch_id DESC, e.line DESC LIMIT 50"
     );
-    let parameters = Parameters::new().with(order.to_string()).finish()?;
+    let parameters = Parameters::new().with(order.to_string());
     link.rows("order_entries", &sql, parameters).await?.iter().map(entry_record).collect()
 }
 
@@ -395,8 +388,7 @@ pub(super) async fn orders_set_aside(
     profile: Option<&str>,
     limit: u32,
 ) -> Result<Vec<SetAsideRecord>, ShopError> {
-    let parameters =
-        Parameters::new().with(profile.map(str::to_owned)).with(None::<String>).with(i64::from(limit)).finish()?;
+    let parameters = Parameters::new().with(profile.map(str::to_owned)).with(None::<String>).with(i64::from(limit));
     read_ledger(link, "orders_set_aside", ASIDE, parameters).await?.iter().map(aside_record).collect()
 }
 
@@ -406,8 +398,7 @@ pub(super) async fn order_set_aside(
     profile: &str,
     order: &Key,
 ) -> Result<Option<SetAsideRecord>, ShopError> {
-    let parameters =
-        Parameters::new().with(Some(profile.to_owned())).with(Some(order.to_string())).with(1_i64).finish()?;
+    let parameters = Parameters::new().with(Some(profile.to_owned())).with(Some(order.to_string())).with(1_i64);
     let rows = link.rows("orders_set_aside", ASIDE, parameters).await?;
     rows.first().map(aside_record).transpose()
 }
@@ -429,9 +420,8 @@ async fn read_ledger(
     link: &mut Link,
     name: &'static str,
     sql: &str,
-    parameters: sqlx::postgres::PgArguments,
+    parameters: Parameters,
 ) -> Result<Vec<PgRow>, ShopError> {
-    link.begin_read().await?;
-    let outcome = link.rows(name, sql, parameters).await;
-    link.end(outcome).await
+    let calls = vec![Call::once(name, sql, parameters)?];
+    Ok(link.transact(Transaction::Read, calls).await?.pop().unwrap_or_default().rows)
 }

@@ -11,6 +11,8 @@ mod golden;
 mod grants;
 mod introspect;
 mod ledger;
+mod literal;
+mod message;
 mod render;
 mod rows;
 mod values;
@@ -21,7 +23,9 @@ use std::time::Duration;
 use batch::Unreadable;
 use connect::Link;
 pub(crate) use grants::{grants, index_statement};
+use message::{Call, Transaction};
 use render::Statements;
+use sqlx::postgres::PgRow;
 use unreserve_engine::ledger::{
     BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
 };
@@ -31,7 +35,7 @@ use unreserve_engine::shop::{
     Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, GuardedOrder, InstallState, Ledger,
     Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
 };
-use values::{Parameters, only_row, read, read_count, read_instant, read_now};
+use values::{Parameters, only_row, read, read_count, read_now};
 
 use crate::Options;
 
@@ -63,13 +67,11 @@ SELECT current_setting('server_version'), pg_is_in_recovery(), current_setting('
        (extract(epoch FROM current_setting('deadlock_timeout')::interval) * 1000)::bigint";
 
 async fn info(link: &mut Link) -> Result<(ShopInfo, Duration), ShopError> {
-    link.begin_read().await?;
-    let outcome = read_info(link).await;
-    link.end(outcome).await
-}
-
-async fn read_info(link: &mut Link) -> Result<(ShopInfo, Duration), ShopError> {
-    let row = only_row(link.rows("info", INFO, Parameters::new().finish()?).await?, "info")?;
+    let calls = vec![Call::once("info", INFO, Parameters::new())?, ledger::whether_there()?];
+    let mut replies = link.transact(Transaction::Read, calls).await?.into_iter();
+    let mut next = |name| only_row(replies.next().unwrap_or_default().rows, name);
+    let (row, there) = (next("info")?, next("state")?);
+    let installed = ledger::state(link, &there).await?;
     let version: String = read(&row, 0, "info")?;
     let read_only = if read(&row, 1, "info")? {
         Some("it is a replica in recovery".to_owned())
@@ -79,10 +81,14 @@ async fn read_info(link: &mut Link) -> Result<(ShopInfo, Duration), ShopError> {
         None
     };
     let deadlock_timeout = Duration::from_millis(read_count(&row, 3, "info")?);
-    let installed = ledger::state(link).await?;
     let product = format!("PostgreSQL {version}");
     let capability = Capability { row_locks: true, single_writer: false };
     Ok((ShopInfo { product, read_only, installed, capability }, deadlock_timeout))
+}
+
+/// How many reservations are read to count so many orders: eight of them an order are mostly plenty.
+fn few(count_limit: u64) -> u64 {
+    count_limit.saturating_mul(8)
 }
 
 macro_rules! reads_the_ledger {
@@ -129,8 +135,8 @@ impl Shop for PgShop {
                     format!("the ledger's tables are of version {version}, which is newer than this program knows");
                 return Err(ShopError::new(ShopErrorKind::SchemaChanged, message).hint("use the newer unreserve"));
             }
-            self.link.begin_write().await?;
-            let outcome = self.link.simple("install", ledger::INSTALL.to_owned()).await;
+            self.link.begin(Transaction::Write);
+            let outcome = self.link.simple("install", ledger::INSTALL).await;
             self.link.end(outcome).await?;
             self.info = info(&mut self.link).await?.0;
             Ok(self.info.installed)
@@ -139,8 +145,9 @@ impl Shop for PgShop {
 
     fn check(mut self: Box<Self>, plan: Plan) -> Answer<'static, Box<dyn CheckedShop>> {
         Box::pin(async move {
-            let statements = render::render(&plan, self.info.installed == InstallState::Current);
-            check::check(&mut self.link, &plan, &statements).await?;
+            let installed = self.info.installed == InstallState::Current;
+            let statements = render::render(&plan, installed);
+            check::check(&mut self.link, &plan, &statements, installed).await?;
             let Self { link, info, deadlock_timeout } = *self;
             Ok(Box::new(CheckedPgShop { link, info, plan, statements, deadlock_timeout }) as Box<dyn CheckedShop>)
         })
@@ -148,78 +155,64 @@ impl Shop for PgShop {
 }
 
 impl CheckedPgShop {
-    async fn read_clock(&mut self) -> Result<ClockEvidence, ShopError> {
-        let statement = &self.statements.clock_evidence;
-        let parameters = batch::with_constants(Parameters::new(), statement).finish()?;
-        let row = only_row(self.link.rows(statement.name, &statement.sql, parameters).await?, statement.name)?;
-        Ok(ClockEvidence {
-            now: read_now(&row, 0, statement.name)?,
-            newest_creation: read_instant(&row, 1, statement.name)?,
-            recent: read_count(&row, 2, statement.name)?,
-            ahead: read_count(&row, 3, statement.name)?,
-            backwards: read_count(&row, 4, statement.name)?,
-            // The types of the columns leave nothing unreadable here.
-            unreadable: 0,
-            looked_at: read_count(&row, 5, statement.name)?,
-        })
+    /// The outlook, where enough was read for it. Where not, everything is read: a bound that stops a sweep must not be
+    /// missed.
+    async fn settle_outlook(&mut self, rows: Vec<PgRow>, count_limit: u64) -> Result<Outlook, ShopError> {
+        let (outlook, read) = rows::outlook(&only_row(rows, "outlook")?, count_limit, "outlook")?;
+        if read < few(count_limit) || outlook.due_orders >= count_limit {
+            return Ok(outlook);
+        }
+        let Self { link, statements, .. } = self;
+        let all = Call::of(&statements.outlook, Parameters::new().with(i64::MAX))?;
+        let reply = link.transact(Transaction::Read, vec![all]).await?.pop().unwrap_or_default();
+        rows::outlook(&only_row(reply.rows, "outlook")?, count_limit, "outlook").map(|(outlook, _)| outlook)
     }
 
     async fn read_outlook(&mut self, count_limit: u64) -> Result<Outlook, ShopError> {
-        // Orders are counted, reservations are read: eight of them an order are mostly plenty to know that the bound is
-        // passed. Where they are not, everything is read: a bound that stops a sweep must not be missed.
-        let few = count_limit.saturating_mul(8);
-        let (outlook, rows) = self.read_outlook_of(count_limit, few).await?;
-        if rows < few || outlook.due_orders >= count_limit {
-            return Ok(outlook);
+        let Self { link, statements, .. } = self;
+        let few = Parameters::new().with(values::signed(few(count_limit)));
+        let reply = link.transact(Transaction::Read, vec![Call::of(&statements.outlook, few)?]).await?.pop();
+        self.settle_outlook(reply.unwrap_or_default().rows, count_limit).await
+    }
+
+    async fn read_look(&mut self, count_limit: u64) -> Result<(ClockEvidence, Outlook), ShopError> {
+        let Self { link, statements, .. } = self;
+        let few = Parameters::new().with(values::signed(few(count_limit)));
+        let calls = vec![Call::of(&statements.clock_evidence, Parameters::new())?, Call::of(&statements.outlook, few)?];
+        let mut replies = link.transact(Transaction::Read, calls).await?.into_iter();
+        let mut next = || replies.next().unwrap_or_default().rows;
+        let (clock, outlook) = (next(), next());
+        let clock = rows::clock_evidence(&only_row(clock, "clock_evidence")?, "clock_evidence")?;
+        Ok((clock, self.settle_outlook(outlook, count_limit).await?))
+    }
+
+    async fn read_leftovers(&mut self, count_limit: u64) -> Result<Leftovers, ShopError> {
+        let Self { link, statements, plan, .. } = self;
+        let limit = || Parameters::new().with(values::signed(count_limit));
+        let few = Parameters::new().with(values::signed(few(count_limit)));
+        let mut calls = vec![Call::of(&statements.outlook, few)?, Call::of(&statements.unseen, limit())?];
+        if let Some(guarded) = &statements.guarded {
+            calls.push(Call::of(guarded, limit())?);
         }
-        self.read_outlook_of(count_limit, u64::MAX).await.map(|(outlook, _)| outlook)
-    }
-
-    /// The outlook from so many reservations at most, and how many it was made of.
-    async fn read_outlook_of(&mut self, count_limit: u64, rows_max: u64) -> Result<(Outlook, u64), ShopError> {
-        let statement = &self.statements.outlook;
-        let parameters = batch::with_constants(Parameters::new().with(values::signed(rows_max)), statement).finish()?;
-        let row = only_row(self.link.rows(statement.name, &statement.sql, parameters).await?, statement.name)?;
-        let now = read_now(&row, 0, statement.name)?;
-        let oldest = read_instant(&row, 2, statement.name)?;
-        let overdue = oldest.map_or(0, |oldest| now.as_microsecond().saturating_sub(oldest.as_microsecond()));
-        let outlook = Outlook {
-            now,
-            due_orders: read_count(&row, 1, statement.name)?.min(count_limit),
-            oldest_overdue_micros: overdue.max(0),
-            next_expiry: read_instant(&row, 3, statement.name)?,
-        };
-        Ok((outlook, read_count(&row, 4, statement.name)?))
-    }
-
-    async fn read_guarded(&mut self, limit: u64) -> Result<Vec<GuardedOrder>, ShopError> {
-        let Some(statement) = &self.statements.guarded else { return Ok(Vec::new()) };
-        let parameters = batch::with_constants(Parameters::new().with(values::signed(limit)), statement).finish()?;
+        let mut replies = link.transact(Transaction::Read, calls).await?.into_iter();
+        let mut next = || replies.next().unwrap_or_default().rows;
+        let (outlook, unseen, guarded) = (next(), only_row(next(), "unseen")?, next());
+        let (without_order, set_aside) = (read_count(&unseen, 0, "unseen")?, read_count(&unseen, 1, "unseen")?);
         let mut orders: Vec<GuardedOrder> = Vec::new();
         let mut seen = HashSet::new();
-        for row in self.link.rows(statement.name, &statement.sql, parameters).await? {
-            let order = rows::guarded(&self.plan, &row, statement.name)?;
+        for row in &guarded {
+            let order = rows::guarded(plan, row, "guarded")?;
             if seen.insert(order.key.clone()) {
                 orders.push(order);
             }
         }
-        Ok(orders)
-    }
-
-    async fn read_leftovers(&mut self, count_limit: u64) -> Result<Leftovers, ShopError> {
-        let outlook = self.read_outlook(count_limit).await?;
-        let guarded = self.read_guarded(count_limit).await?;
-        let statement = &self.statements.unseen;
-        let parameters = Parameters::new().with(values::signed(count_limit));
-        let parameters = batch::with_constants(parameters, statement).finish()?;
-        let row = only_row(self.link.rows(statement.name, &statement.sql, parameters).await?, statement.name)?;
-        let (without_order, set_aside) = (read_count(&row, 0, statement.name)?, read_count(&row, 1, statement.name)?);
-        Ok(Leftovers { outlook, set_aside, guarded, without_order })
+        let outlook = self.settle_outlook(outlook, count_limit).await?;
+        Ok(Leftovers { outlook, set_aside, guarded: orders, without_order })
     }
 
     async fn read_page(&mut self, selection: &Selection) -> Result<Surveyed, ShopError> {
         let (statement, parameters) = batch::selected(&self.plan, &self.statements.survey, selection);
-        let rows = self.link.rows(statement.name, &statement.sql, parameters.finish()?).await?;
+        let rows = self.link.rows(statement.name, &statement.sql, parameters).await?;
         let now_index = self.plan.reservation.key.len().saturating_add(2);
         let now = match rows.first() {
             Some(row) => read_now(row, now_index, statement.name)?,
@@ -262,35 +255,20 @@ impl CheckedShop for CheckedPgShop {
     }
 
     fn look(&mut self, count_limit: u64) -> Answer<'_, (ClockEvidence, Outlook)> {
-        Box::pin(async move {
-            self.link.begin_read().await?;
-            let outcome = match self.read_clock().await {
-                Ok(clock) => self.read_outlook(count_limit).await.map(|outlook| (clock, outlook)),
-                Err(error) => Err(error),
-            };
-            self.link.end(outcome).await
-        })
+        Box::pin(self.read_look(count_limit))
     }
 
     fn leftovers(&mut self, count_limit: u64) -> Answer<'_, Leftovers> {
-        Box::pin(async move {
-            self.link.begin_read().await?;
-            let outcome = self.read_leftovers(count_limit).await;
-            self.link.end(outcome).await
-        })
+        Box::pin(self.read_leftovers(count_limit))
     }
 
     fn outlook(&mut self, count_limit: u64) -> Answer<'_, Outlook> {
-        Box::pin(async move {
-            self.link.begin_read().await?;
-            let outcome = self.read_outlook(count_limit).await;
-            self.link.end(outcome).await
-        })
+        Box::pin(self.read_outlook(count_limit))
     }
 
     fn survey<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, Surveyed> {
         Box::pin(async move {
-            self.link.begin_read().await?;
+            self.link.begin_read();
             let outcome = self.read_page(selection).await;
             self.link.end(outcome).await
         })

@@ -9,6 +9,7 @@ use unreserve_engine::profile::ExpiryHome;
 use super::fragments::{
     Statement, Writer, cast_type, key_arrays, key_matches, key_names, list, micros, table_name, text,
 };
+use super::ledger;
 use crate::write::quoted;
 
 /// One question to the line of due reservations, in its two forms.
@@ -59,6 +60,32 @@ pub(super) struct Statements {
     pub(super) explain_reservations: Statement,
     /// Tries the lock on one order.
     pub(super) try_lock: Statement,
+    /// Writes what a batch did, into our own tables.
+    pub(super) append_ledger: Statement,
+}
+
+impl Statements {
+    /// Those that every batch runs. They are kept prepared.
+    pub(super) fn of_a_batch(&self) -> Vec<&Statement> {
+        let mut all = vec![&self.lock_due.rest, &self.examine_orders, &self.examine_reservations];
+        all.extend(self.lock_stock.iter().chain(&self.lock_free_stock).chain(&self.write_stock));
+        all.push(&self.release);
+        all.extend(self.read_stock.iter().chain(&self.cancel_orders));
+        all.push(&self.append_ledger);
+        all
+    }
+
+    fn number(mut self) -> Self {
+        let mut all = vec![&mut self.lock_due.rest, &mut self.examine_orders, &mut self.examine_reservations];
+        all.extend(self.lock_stock.iter_mut().chain(&mut self.lock_free_stock).chain(&mut self.write_stock));
+        all.push(&mut self.release);
+        all.extend(self.read_stock.iter_mut().chain(&mut self.cancel_orders));
+        all.push(&mut self.append_ledger);
+        for (slot, statement) in all.into_iter().enumerate() {
+            statement.slot = Some(slot);
+        }
+        self
+    }
 }
 
 /// Renders a plan. Where our own tables are not installed, nothing can be set aside yet.
@@ -86,7 +113,9 @@ pub(super) fn render(plan: &Plan, installed: bool) -> Statements {
         explain_by_key: explain_order(plan, &plan.order.key),
         explain_reservations: explain_reservations(plan),
         try_lock: try_lock(plan),
+        append_ledger: Statement { name: "append_ledger", sql: ledger::APPEND.to_owned(), slot: None },
     }
+    .number()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,15 +128,15 @@ enum Lock {
 
 /// `$1` how many rows to read at most; the last column tells how many were.
 fn outlook(plan: &Plan, installed: bool) -> Statement {
-    let mut w = Writer::new(plan, "outlook", 1);
+    let w = Writer::new(plan, "outlook");
     let (line, active, due) = (w.line(), w.active(), w.due());
-    let (wanted, unguarded) = (wanted(&mut w, installed), w.unguarded());
-    let (key, expires_at, column) = (w.order_key(), w.expires_at(), w.expiry_column());
+    let (wanted, unguarded) = (wanted(&w, installed), w.unguarded());
+    let (key, expires_at, column) = (quoted(&plan.order.key.name), w.expires_at(), w.expiry_column());
     let next_line = next_line(&w, plan);
     let now = micros("now()");
     w.finish(&format!(
         "WITH due AS MATERIALIZED (\n\
-         SELECT {key} AS order_key, {expires_at} AS due_at\n{line}\n\
+         SELECT o.{key} AS order_key, {expires_at} AS due_at\n{line}\n\
          WHERE {wanted}\n  AND {unguarded}\n\
          ORDER BY {column} LIMIT $1::bigint\n)\n\
          SELECT {now}, (SELECT count(DISTINCT order_key) FROM due), (SELECT {} FROM due),\n\
@@ -128,7 +157,7 @@ fn next_line(w: &Writer<'_>, plan: &Plan) -> String {
 
 /// No parameter. Looks at the newest reservations that hold stock, at most 1,000.
 fn clock_evidence(plan: &Plan) -> Statement {
-    let mut w = Writer::new(plan, "clock_evidence", 0);
+    let w = Writer::new(plan, "clock_evidence");
     let active = w.active();
     let line = w.line();
     let created = match &plan.due.created_at {
@@ -155,8 +184,8 @@ fn clock_evidence(plan: &Plan) -> Statement {
 
 /// `$1` how many rows to read at most.
 fn guarded(plan: &Plan, installed: bool) -> Statement {
-    let mut w = Writer::new(plan, "guarded", 1);
-    let (wanted, unguarded, line, column) = (wanted(&mut w, installed), w.unguarded(), w.line(), w.expiry_column());
+    let w = Writer::new(plan, "guarded");
+    let (wanted, unguarded, line, column) = (wanted(&w, installed), w.unguarded(), w.line(), w.expiry_column());
     let guards = list(plan.guards.iter().map(|guard| format!("coalesce({}, false)", w.guard(guard))));
     let (key, number) = (w.order_key(), w.order_number());
     w.finish(&format!(
@@ -166,7 +195,7 @@ fn guarded(plan: &Plan, installed: bool) -> Statement {
 
 /// `$1` up to how many reservations without an order are counted.
 fn unseen(plan: &Plan, installed: bool) -> Statement {
-    let mut w = Writer::new(plan, "unseen", 1);
+    let w = Writer::new(plan, "unseen");
     let without_order = match plan.due.time.home {
         ExpiryHome::Order => "0::bigint".to_owned(),
         ExpiryHome::Reservation => {
@@ -191,7 +220,7 @@ fn unseen(plan: &Plan, installed: bool) -> Statement {
 }
 
 /// The condition that something of the order is to be given back, guards aside.
-fn wanted(w: &mut Writer<'_>, installed: bool) -> String {
+fn wanted(w: &Writer<'_>, installed: bool) -> String {
     let (active, due, unpaid, cancelled) = (w.active(), w.due(), w.unpaid(), w.cancelled());
     let not_set_aside = if installed { w.not_set_aside() } else { "true".to_owned() };
     format!("{active} AND {due}\n  AND ({unpaid} OR {cancelled})\n  AND {not_set_aside}")
@@ -207,14 +236,10 @@ enum From {
 /// See [`Line`].
 fn candidates(plan: &Plan, installed: bool, lock: Lock, from: From) -> Statement {
     let keys: Vec<&Column> = plan.reservation.key.iter().collect();
-    let changing = match from {
-        From::Place => keys.len().saturating_add(2),
-        From::Orders => 2,
-    };
     let name = if lock == Lock::Orders { "lock_due" } else { "survey" };
-    let mut w = Writer::new(plan, name, changing);
+    let w = Writer::new(plan, name);
     // Somebody who asks for an order by name wants it tried now, and its guards told.
-    let wanted = wanted(&mut w, installed && from != From::Orders);
+    let wanted = wanted(&w, installed && from != From::Orders);
     let column = w.expiry_column();
     let columns = list(keys.iter().map(|key| format!("r.{}", quoted(&key.name))));
     let which = match from {
@@ -249,7 +274,7 @@ fn candidates(plan: &Plan, installed: bool, lock: Lock, from: From) -> Statement
 
 /// `$1` the orders' keys.
 fn examine_orders(plan: &Plan) -> Statement {
-    let mut w = Writer::new(plan, "examine_orders", 1);
+    let w = Writer::new(plan, "examine_orders");
     let (unpaid, cancelled) = (w.unpaid(), w.cancelled());
     let guards: Vec<String> =
         plan.guards.iter().map(|guard| format!(", coalesce({}, false)", w.guard(guard))).collect();
@@ -265,7 +290,7 @@ fn examine_orders(plan: &Plan) -> Statement {
 }
 
 /// `order key, reservation key…, quantity, expires_at, due, overdue, stock keys…` of the reservation `r`.
-fn reservation_columns(w: &mut Writer<'_>) -> String {
+fn reservation_columns(w: &Writer<'_>) -> String {
     let plan = w.plan;
     let (due, expires_at) = (w.due(), w.expires_at());
     let quantity = w.quantity("r", &plan.reservation.quantity);
@@ -280,8 +305,8 @@ fn reservation_columns(w: &mut Writer<'_>) -> String {
 
 /// `$1` the orders' keys.
 fn examine_reservations(plan: &Plan) -> Statement {
-    let mut w = Writer::new(plan, "examine_reservations", 1);
-    let columns = reservation_columns(&mut w);
+    let w = Writer::new(plan, "examine_reservations");
+    let columns = reservation_columns(&w);
     let (line, active, column) = (w.line(), w.active(), w.expiry_column());
     let key = w.reservation_key();
     w.finish(&format!(
@@ -303,7 +328,7 @@ fn stock_rows(plan: &Plan, stock: &StockPlan, lock: Lock) -> Statement {
         Lock::FreeStock => "lock_free_stock",
         Lock::None | Lock::Orders => "read_stock",
     };
-    let w = Writer::new(plan, name, keys.len());
+    let w = Writer::new(plan, name);
     let counter = |column: &Option<Column>| {
         column.as_ref().map_or_else(|| "NULL::bigint".to_owned(), |column| w.quantity("s", column))
     };
@@ -334,7 +359,7 @@ fn stock_rows(plan: &Plan, stock: &StockPlan, lock: Lock) -> Statement {
 fn write_stock(plan: &Plan, stock: &StockPlan) -> Statement {
     let keys = own_keys(stock);
     let first = keys.len().saturating_add(1);
-    let mut w = Writer::new(plan, "write_stock", keys.len().saturating_add(4));
+    let w = Writer::new(plan, "write_stock");
     let mut sets = Vec::new();
     let mut guards = Vec::new();
     for (column, before, after) in
@@ -370,7 +395,7 @@ fn release(plan: &Plan) -> Statement {
     let stock: Vec<&Column> = plan.stock.iter().flat_map(|stock| &stock.key).map(|(_, theirs)| theirs).collect();
     let order_place = keys.len().saturating_add(1);
     let (quantity_place, stock_place) = (order_place.saturating_add(1), order_place.saturating_add(2));
-    let mut w = Writer::new(plan, "release", order_place.saturating_add(1).saturating_add(stock.len()));
+    let w = Writer::new(plan, "release");
     let (active, due, unpaid, cancelled, unguarded) = (w.active(), w.due(), w.unpaid(), w.cancelled(), w.unguarded());
     let quantity = w.quantity("r", &plan.reservation.quantity);
     let stock_arrays = (0..stock.len()).map(|index| format!(", ${}::text[]", stock_place.saturating_add(index)));
@@ -432,7 +457,7 @@ fn holds_the_same(plan: &Plan) -> String {
 
 /// `$1` the orders' keys.
 fn cancel_orders(plan: &Plan) -> Statement {
-    let mut w = Writer::new(plan, "cancel_orders", 1);
+    let w = Writer::new(plan, "cancel_orders");
     let sets = list(w.assignments(&plan.order.cancel));
     let (unpaid, cancelled, unguarded, active) = (w.unpaid(), w.cancelled(), w.unguarded(), w.active());
     let key = quoted(&plan.order.key.name);
@@ -445,7 +470,7 @@ fn cancel_orders(plan: &Plan) -> Statement {
 
 /// `$1` the key or the number, as text.
 fn explain_order(plan: &Plan, by: &Column) -> Statement {
-    let mut w = Writer::new(plan, "explain_order", 1);
+    let w = Writer::new(plan, "explain_order");
     let now = micros("now()");
     let mut columns = vec![w.order_key(), w.order_number(), now];
     let (unpaid, cancelled) = (w.unpaid(), w.cancelled());
@@ -469,8 +494,8 @@ fn explain_order(plan: &Plan, by: &Column) -> Statement {
 
 /// `$1` the order's key, in a list of one.
 fn explain_reservations(plan: &Plan) -> Statement {
-    let mut w = Writer::new(plan, "explain_reservations", 1);
-    let columns = reservation_columns(&mut w);
+    let w = Writer::new(plan, "explain_reservations");
+    let columns = reservation_columns(&w);
     let (line, active, column) = (w.line(), w.active(), w.expiry_column());
     w.finish(&format!(
         "SELECT {columns}, coalesce({active}, false)\n{line}\nWHERE o.{} = ANY ($1::text[]::{}[])\nORDER BY {column} LIMIT 200",
@@ -480,7 +505,7 @@ fn explain_reservations(plan: &Plan) -> Statement {
 
 /// `$1` the order's key, in a list of one.
 fn try_lock(plan: &Plan) -> Statement {
-    let w = Writer::new(plan, "try_lock", 1);
+    let w = Writer::new(plan, "try_lock");
     w.finish(&format!(
         "SELECT 1 FROM {} AS o WHERE o.{} = ANY ($1::text[]::{}[])\nFOR UPDATE SKIP LOCKED",
         table_name(&plan.order.table),

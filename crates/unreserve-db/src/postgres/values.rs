@@ -1,18 +1,56 @@
 //! Sends values and reads answers.
 
 use jiff::Timestamp;
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{Arguments, Decode, Encode, Postgres, Row, Type};
+use sqlx::postgres::PgRow;
+use sqlx::{Decode, Postgres, Row, Type};
 use unreserve_engine::model::{Key, Quantity};
 use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
 use super::errors::statement_error;
+use super::literal::{array, literal};
 
-/// The parameters of one statement, in order.
+/// What can be sent.
+pub(super) trait Sent {
+    /// The text it is read from, or nothing for NULL.
+    fn text(self) -> Option<String>;
+}
+
+impl Sent for String {
+    fn text(self) -> Option<String> {
+        Some(self)
+    }
+}
+
+impl Sent for i64 {
+    fn text(self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl Sent for bool {
+    fn text(self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl<T: Sent> Sent for Option<T> {
+    fn text(self) -> Option<String> {
+        self.and_then(Sent::text)
+    }
+}
+
+impl<T: Sent> Sent for Vec<T> {
+    fn text(self) -> Option<String> {
+        let elements: Vec<Option<String>> = self.into_iter().map(Sent::text).collect();
+        Some(array(elements.iter().map(Option::as_deref)))
+    }
+}
+
+/// The parameters of one statement, in order, as literals.
 #[derive(Default)]
 pub(super) struct Parameters {
-    arguments: PgArguments,
-    refused: Option<String>,
+    literals: Vec<String>,
+    refused: bool,
 }
 
 impl Parameters {
@@ -20,10 +58,11 @@ impl Parameters {
         Self::default()
     }
 
-    pub(super) fn with<'q, T: Encode<'q, Postgres> + Type<Postgres> + 'q>(mut self, value: T) -> Self {
-        if let Err(error) = self.arguments.add(value) {
-            self.refused = Some(error.to_string());
-        }
+    pub(super) fn with(mut self, value: impl Sent) -> Self {
+        let text = value.text();
+        // It would end the message early.
+        self.refused |= text.as_ref().is_some_and(|text| text.contains('\0'));
+        self.literals.push(text.map_or_else(|| "NULL".to_owned(), |text| literal(&text)));
         self
     }
 
@@ -36,11 +75,13 @@ impl Parameters {
         self
     }
 
-    pub(super) fn finish(self) -> Result<PgArguments, ShopError> {
-        match self.refused {
-            None => Ok(self.arguments),
-            Some(reason) => Err(ShopError::new(ShopErrorKind::Other, format!("a value cannot be sent: {reason}"))),
+    /// The list in parentheses; nothing where there is none.
+    pub(super) fn finish(self) -> Result<String, ShopError> {
+        if self.refused {
+            let message = "a value has a zero byte, which PostgreSQL cannot store";
+            return Err(ShopError::new(ShopErrorKind::Constraint, message));
         }
+        Ok(if self.literals.is_empty() { String::new() } else { format!("({})", self.literals.join(", ")) })
     }
 }
 

@@ -45,7 +45,7 @@ pub fn request(profile: &Profile) -> SchemaRequest {
     for stock in &profile.stock {
         stamps(&stock.table, &stock.set);
     }
-    SchemaRequest { tables, samples }
+    SchemaRequest { tables, samples, indexes: true }
 }
 
 /// Resolves a profile.

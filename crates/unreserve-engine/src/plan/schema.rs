@@ -124,6 +124,8 @@ pub struct SchemaRequest {
     pub tables: Vec<TableName>,
     /// Columns whose values show how they are written.
     pub samples: Vec<(TableName, String)>,
+    /// Whether indexes and foreign keys are wanted as well: advice needs them, a sweep does not.
+    pub indexes: bool,
 }
 
 /// The live schema, as far as it was asked for.

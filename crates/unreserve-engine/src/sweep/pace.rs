@@ -5,9 +5,11 @@ use std::time::Duration;
 use crate::shop::{Capability, ShopErrorKind};
 
 /// A transaction should take no longer than this: it is what a checkout may have to wait for.
-const TARGET: Duration = Duration::from_millis(32);
-const ROOMY: Duration = Duration::from_millis(26);
-const FIRST: u32 = 100;
+const TARGET: Duration = Duration::from_millis(38);
+const ROOMY: Duration = Duration::from_millis(32);
+const FIRST: u32 = 200;
+/// Time alone never makes a batch smaller than this: below it the fixed cost of a transaction is what takes the time.
+const FLOOR: u32 = 50;
 /// How often one batch is tried again before its error counts.
 pub(super) const TRIES: u32 = 5;
 /// How long one order's busy stock row is tried for within one sweep.
@@ -46,7 +48,9 @@ impl Pace {
         } else {
             self.size
         };
-        Self { size: size.clamp(1, self.largest), ..self }
+        // A batch that a lock error made smaller grows again, but is not made larger by being slow.
+        let floor = FLOOR.min(self.size);
+        Self { size: size.clamp(floor.max(1), self.largest), ..self }
     }
 
     /// Learns from a lock that was not to be had.
@@ -94,7 +98,9 @@ mod tests {
         for _ in 0..20 {
             pace = pace.after_commit(Duration::from_millis(200));
         }
-        assert_eq!(pace.size(), 1);
+        assert_eq!(pace.size(), FLOOR);
+        let small = (0..9).fold(pace, |pace, _| pace.after_lock_error());
+        assert_eq!((small.size(), small.after_commit(Duration::from_millis(200)).size()), (1, 1));
         assert_eq!(Pace::new(7).size(), 7);
         assert_eq!(Pace::new(0).size(), 1);
         assert_eq!(Pace::new(100).after_lock_error().size(), 50);

@@ -1,0 +1,198 @@
+//! One message to the server: statements that are answered together, in one round trip.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgRow;
+use unreserve_engine::shop::ShopError;
+use uuid::Uuid;
+
+use super::fragments::Statement;
+use super::values::Parameters;
+
+/// What a statement answered.
+#[derive(Default)]
+pub(super) struct Reply {
+    /// Its rows.
+    pub(super) rows: Vec<PgRow>,
+    /// How many rows it changed.
+    pub(super) affected: u64,
+}
+
+/// A statement with its parameters.
+pub(super) struct Call<'a> {
+    pub(super) name: &'static str,
+    pub(super) sql: &'a str,
+    /// As [`super::values::Parameters::finish`] gives them.
+    pub(super) parameters: String,
+    /// The slot under which this connection has it prepared, if it has.
+    pub(super) slot: Option<usize>,
+}
+
+impl<'a> Call<'a> {
+    /// A statement that is prepared only for this call.
+    pub(super) fn once(name: &'static str, sql: &'a str, parameters: Parameters) -> Result<Self, ShopError> {
+        Ok(Self { name, sql, parameters: parameters.finish()?, slot: None })
+    }
+
+    /// A statement of the plan, the same way.
+    pub(super) fn of(statement: &'a Statement, parameters: Parameters) -> Result<Self, ShopError> {
+        Self::once(statement.name, &statement.sql, parameters)
+    }
+}
+
+/// How a transaction begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Transaction {
+    /// It reads.
+    Read,
+    /// It writes our own tables.
+    Write,
+    /// It writes our own tables, waits for a batch of ours that is still under way, and its commit need not wait for the disk.
+    Lease,
+    /// A batch: how long a lock may be waited for.
+    Batch(Duration),
+}
+
+impl Transaction {
+    fn lock_wait(self) -> Duration {
+        match self {
+            Self::Read | Self::Write => Duration::from_secs(1),
+            Self::Lease => Duration::from_secs(3),
+            Self::Batch(wait) => wait,
+        }
+    }
+}
+
+/// Statements to be sent together. The first that fails keeps the rest from being run.
+#[derive(Default)]
+pub(super) struct Message {
+    text: String,
+    names: Vec<&'static str>,
+    wanted: Vec<usize>,
+    prepares: bool,
+}
+
+impl Message {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens a transaction. The settings end with it. A process that was stopped in mid-batch must not keep the shop's
+    /// rows for long; and a policy that hides rows must be an error, since a payment that cannot be seen protects nothing.
+    pub(super) fn opening(transaction: Transaction, statement_timeout: Duration) -> Self {
+        let access = if matches!(transaction, Transaction::Read) { "READ ONLY" } else { "READ WRITE" };
+        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED {access}");
+        let (wait, limit) = (transaction.lock_wait().as_millis().max(1), statement_timeout.as_millis().max(1));
+        let settings = [
+            ("lock_timeout", wait.to_string()),
+            ("statement_timeout", limit.to_string()),
+            ("idle_in_transaction_session_timeout", "2000".to_owned()),
+            ("plan_cache_mode", "force_custom_plan".to_owned()),
+            ("row_security", "off".to_owned()),
+            ("jit", "off".to_owned()),
+            ("TimeZone", "'UTC'".to_owned()),
+            ("DateStyle", "'ISO, YMD'".to_owned()),
+        ];
+        let mut message = Self::new().command("begin", &begin);
+        for (name, value) in settings {
+            message = message.command("begin", &format!("SET LOCAL {name} = {value}"));
+        }
+        if matches!(transaction, Transaction::Lease) {
+            message = message.command("begin", "SET LOCAL synchronous_commit = off");
+        }
+        message
+    }
+
+    /// Adds a command whose answer nobody wants.
+    pub(super) fn command(mut self, name: &'static str, sql: &str) -> Self {
+        self.text.push_str(sql);
+        self.text.push_str(";\n");
+        self.names.push(name);
+        self
+    }
+
+    /// Adds a statement whose answer is wanted. What is prepared has a name that nobody else can have, so whatever a
+    /// pooler does, another's statement is never run in its place.
+    pub(super) fn call(mut self, names: &str, call: Call<'_>) -> Self {
+        let Call { name, sql, parameters, slot } = call;
+        if let Some(slot) = slot {
+            self.wanted.push(self.names.len());
+            return self.command(name, &format!("EXECUTE {names}_{slot}{parameters}"));
+        }
+        if parameters.is_empty() {
+            self.wanted.push(self.names.len());
+            return self.command(name, sql);
+        }
+        let once = format!("{names}_{}", Uuid::now_v7().simple());
+        self = self.command(name, &format!("PREPARE {once} AS {sql}"));
+        self.wanted.push(self.names.len());
+        self.command(name, &format!("EXECUTE {once}{parameters}")).command(name, &format!("DEALLOCATE {once}"))
+    }
+
+    /// Adds statements to be kept prepared under their slots, for as long as the connection lasts.
+    pub(super) fn prepare(mut self, names: &str, statements: &[&Statement]) -> Self {
+        for statement in statements {
+            let Some(slot) = statement.slot else { continue };
+            self = self.command(statement.name, &format!("PREPARE {names}_{slot} AS {}", statement.sql));
+        }
+        self.prepares = true;
+        self
+    }
+
+    /// Adds statements to be prepared only to see whether the database takes them.
+    pub(super) fn try_out(mut self, names: &str, statements: &[&Statement]) -> Self {
+        for statement in statements {
+            let once = format!("{names}_{}", Uuid::now_v7().simple());
+            let sql = format!("PREPARE {once} AS {};\nDEALLOCATE {once}", statement.sql);
+            self = self.command(statement.name, &sql);
+            self.names.push(statement.name);
+        }
+        self
+    }
+
+    /// Whether it prepares statements that are to be kept.
+    pub(super) fn prepares(&self) -> bool {
+        self.prepares
+    }
+
+    /// This one, then another.
+    pub(super) fn then(mut self, other: Self) -> Self {
+        let before = self.names.len();
+        self.prepares |= other.prepares;
+        self.text.push_str(&other.text);
+        self.names.extend(other.names);
+        self.wanted.extend(other.wanted.into_iter().map(|index| index.saturating_add(before)));
+        self
+    }
+
+    pub(super) fn text(&self) -> String {
+        self.text.clone()
+    }
+
+    /// How many answers are wanted.
+    pub(super) fn calls(&self) -> usize {
+        self.wanted.len()
+    }
+
+    /// The name of the command at that place.
+    pub(super) fn name_of(&self, index: usize) -> &'static str {
+        self.names.get(index).or(self.names.last()).copied().unwrap_or("message")
+    }
+
+    /// The name of the last command.
+    pub(super) fn last_name(&self) -> &'static str {
+        self.name_of(usize::MAX)
+    }
+
+    /// The answers that are wanted, of those that came.
+    pub(super) fn wanted(&self, replies: Vec<Reply>) -> Vec<Reply> {
+        let mut wanted = self.wanted.iter().peekable();
+        let mut kept = Vec::with_capacity(self.wanted.len());
+        for (index, reply) in replies.into_iter().enumerate() {
+            if wanted.next_if(|place| **place == index).is_some() {
+                kept.push(reply);
+            }
+        }
+        kept
+    }
+}
