@@ -88,7 +88,10 @@ pub(crate) async fn check(shop: Box<dyn Shop>, plan: Plan) -> Result<Box<dyn Che
 /// How the program ends because of a database error.
 fn exit_of(kind: ShopErrorKind) -> Exit {
     match kind {
-        ShopErrorKind::Refused | ShopErrorKind::Permission | ShopErrorKind::SchemaChanged => Exit::Usage,
+        ShopErrorKind::Refused
+        | ShopErrorKind::Permission
+        | ShopErrorKind::SchemaChanged
+        | ShopErrorKind::Ambiguous => Exit::Usage,
         ShopErrorKind::Invariant | ShopErrorKind::Constraint => Exit::Halted,
         ShopErrorKind::Fenced => Exit::AlreadyRunning,
         ShopErrorKind::Disconnected

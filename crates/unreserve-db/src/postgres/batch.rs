@@ -340,6 +340,11 @@ impl PgBatch<'_> {
     }
 
     async fn commit_all(&mut self) -> Committed {
+        if self.link.has_failed() {
+            let _ = self.undo().await;
+            let message = "a statement of the batch had failed, so there is nothing to commit";
+            return Committed::No(ShopError::new(ShopErrorKind::Other, message).during("commit"));
+        }
         self.open = false;
         match self.link.simple("commit", "COMMIT").await {
             Ok(()) => Committed::Yes,

@@ -1,11 +1,13 @@
 //! Has the database prepare every statement of a plan, before any of them is run.
 
-use unreserve_engine::plan::{Plan, TimeEncoding};
+use unreserve_engine::plan::{Plan, TimeEncoding, Zone};
 use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
 use super::connect::Link;
 use super::fragments::Statement;
+use super::message::{Call, Transaction};
 use super::render::Statements;
+use super::values::Parameters;
 
 /// Prepares every statement; an error says which one was refused.
 pub(super) async fn check(
@@ -15,6 +17,7 @@ pub(super) async fn check(
     installed: bool,
 ) -> Result<(), ShopError> {
     refuse_text_instants(plan)?;
+    refuse_unknown_zones(link, plan).await?;
     let all = every(statements, installed);
     match link.prepare(&all).await {
         Ok(()) => Ok(()),
@@ -87,6 +90,26 @@ fn refuse_text_instants(plan: &Plan) -> Result<(), ShopError> {
             );
             return Err(ShopError::new(ShopErrorKind::SchemaChanged, message)
                 .hint("use a column of type timestamptz or timestamp, for example a generated one"));
+        }
+    }
+    Ok(())
+}
+
+/// The server takes any word for a zone of POSIX's, which then is none at all; only its own list says which there are.
+async fn refuse_unknown_zones(link: &mut Link, plan: &Plan) -> Result<(), ShopError> {
+    const ZONE: &str = "/* unreserve zone */ SELECT name FROM pg_catalog.pg_timezone_names WHERE name = $1::text";
+    let times = [Some(&plan.due.time), plan.due.created_at.as_ref()];
+    for time in times.into_iter().flatten() {
+        let TimeEncoding::DateTime(Zone::Named(zone)) = &time.encoding else { continue };
+        let call = Call::once("zone", ZONE, Parameters::new().with(zone.clone()))?;
+        let found = link.transact(Transaction::Read, vec![call]).await?.pop().unwrap_or_default();
+        if found.rows.is_empty() {
+            let message = format!(
+                "column `{}` is said to be in the zone `{zone}`, which the server does not know",
+                time.column.name
+            );
+            return Err(ShopError::new(ShopErrorKind::SchemaChanged, message)
+                .hint("write the zone as in `SELECT name FROM pg_timezone_names`, for example `Europe/Berlin`"));
         }
     }
     Ok(())

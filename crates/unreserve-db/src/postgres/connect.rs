@@ -35,6 +35,8 @@ pub(super) struct Link {
     /// What is sent ahead of the next message, in the same round trip: what opens a transaction.
     ahead: Option<Message>,
     kept: Kept,
+    /// Whether a statement of the open transaction has failed: its COMMIT would be a rollback that reports no error.
+    failed: bool,
 }
 
 /// The statements that a server session keeps prepared for us, so that a batch need not have them parsed and planned.
@@ -53,12 +55,7 @@ struct Kept {
 
 impl Kept {
     fn new(pooled: bool) -> Self {
-        Self {
-            names: format!("unreserve_{}", Uuid::now_v7().simple()),
-            sessions: HashSet::new(),
-            pooled,
-            usable: false,
-        }
+        Self { names: random_name(), sessions: HashSet::new(), pooled, usable: false }
     }
 }
 
@@ -73,7 +70,7 @@ impl Link {
             // Named statements outlive a transaction, and a pooler may hand the server to somebody else.
             .statement_cache_capacity(0)
             .disable_statement_logging();
-        Ok(Self { connect, limits, connection: None, ahead: None, kept: Kept::new(false) })
+        Ok(Self { connect, limits, connection: None, ahead: None, kept: Kept::new(false), failed: false })
     }
 
     /// Drops the connection: the server rolls back whatever was open.
@@ -120,6 +117,7 @@ impl Link {
         match outcome {
             Ok(()) => Ok(message.wanted(replies)),
             Err(error) => {
+                self.failed = true;
                 if error.kind == ShopErrorKind::Disconnected {
                     self.cut();
                 }
@@ -191,6 +189,11 @@ impl Link {
         self.kept.usable = true;
     }
 
+    /// Whether a statement of the open transaction has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
     /// What is prepared may not be used any more: the transaction has ended.
     pub(super) fn leave(&mut self) {
         self.kept.usable = false;
@@ -224,6 +227,7 @@ impl Link {
     /// Begins a transaction with the next statement that is sent. A pooler may hand every transaction to another server,
     /// so whatever a statement needs is set inside it, and gone with it.
     pub(super) fn begin(&mut self, transaction: Transaction) {
+        self.failed = false;
         self.ahead = Some(Message::opening(transaction, self.limits.statement_timeout));
     }
 
@@ -262,6 +266,12 @@ impl Link {
             Err(error) => self.end(Err(error)).await,
         }
     }
+}
+
+/// A name of 26 bytes: with what is added behind it, it stays below the 63 bytes that the server keeps of a name.
+fn random_name() -> String {
+    let (_, random) = Uuid::now_v7().as_u64_pair();
+    format!("unreserve_{random:016x}")
 }
 
 /// Reads the answers, one a command; the last one, of what did not come to its end, is left empty.

@@ -1,8 +1,11 @@
 //! Everything a sweep would look at for one order.
 
+use sqlx::postgres::PgRow;
 use unreserve_engine::model::Key;
 use unreserve_engine::plan::Plan;
-use unreserve_engine::shop::{ConditionValueSeen, Explanation, GuardSeen, LockTest, ReservationSeen, ShopError};
+use unreserve_engine::shop::{
+    ConditionValueSeen, Explanation, GuardSeen, LockTest, OrderName, ReservationSeen, ShopError,
+};
 
 use super::connect::Link;
 use super::fragments::Statement;
@@ -11,22 +14,21 @@ use super::message::Transaction;
 use super::render::Statements;
 use super::values::{Parameters, read, read_instant, read_now, read_quantity, read_whole_key};
 
-/// Looks an order up by its number, then by its key.
+/// Looks an order up by its number and its key.
 pub(super) async fn explain(
     link: &mut Link,
     (plan, statements): (&Plan, &Statements),
     installed: bool,
     (order, lock): (&str, LockTest),
 ) -> Result<Option<Explanation>, ShopError> {
-    let by_number = match &statements.explain_by_number {
-        Some(statement) => find(link, plan, statement, order).await?,
-        None => None,
-    };
-    let found = match by_number {
-        Some(found) => Some(found),
-        None => find(link, plan, &statements.explain_by_key, order).await?,
-    };
-    let Some(mut found) = found else { return Ok(None) };
+    let name = OrderName::parse(order);
+    let by_number = statements.explain_by_number.iter().filter(|_| name.number);
+    let by_key = Some(&statements.explain_by_key).filter(|_| name.key);
+    let mut all = Vec::new();
+    for statement in by_number.chain(by_key) {
+        all.extend(find(link, plan, statement, name.text).await?);
+    }
+    let Some(mut found) = name.the_one(all)? else { return Ok(None) };
     link.begin_read();
     let rest = read_rest(link, plan, statements, installed, &mut found).await;
     link.end(rest).await?;
@@ -36,22 +38,19 @@ pub(super) async fn explain(
     Ok(Some(found))
 }
 
-async fn find(
-    link: &mut Link,
-    plan: &Plan,
-    statement: &Statement,
-    order: &str,
-) -> Result<Option<Explanation>, ShopError> {
+async fn find(link: &mut Link, plan: &Plan, statement: &Statement, order: &str) -> Result<Vec<Explanation>, ShopError> {
     let parameters = Parameters::new().with(order.to_owned());
     link.begin_read();
     let outcome = link.rows(statement.name, &statement.sql, parameters).await;
     let rows = match link.end(outcome).await {
         // What cannot be a key of this type is no key of an order.
-        Err(error) if matches!(error.code.as_deref(), Some("22P02" | "22003")) => return Ok(None),
+        Err(error) if matches!(error.code.as_deref(), Some("22P02" | "22003")) => return Ok(Vec::new()),
         other => other?,
     };
-    let Some(row) = rows.first() else { return Ok(None) };
-    let name = statement.name;
+    rows.iter().map(|row| explanation(plan, row, statement.name)).collect()
+}
+
+fn explanation(plan: &Plan, row: &PgRow, name: &'static str) -> Result<Explanation, ShopError> {
     let mut index = 5_usize;
     let mut unpaid_conditions = Vec::new();
     for condition in &plan.order.unpaid {
@@ -64,7 +63,7 @@ async fn find(
         guards.push(GuardSeen { name: guard.name.clone(), holds: read(row, index, name)? });
         index = index.saturating_add(1);
     }
-    Ok(Some(Explanation {
+    Ok(Explanation {
         key: read_whole_key(row, 0, 1, name)?,
         number: read(row, 1, name)?,
         now: read_now(row, 2, name)?,
@@ -76,7 +75,7 @@ async fn find(
         locked: None,
         set_aside: None,
         ledger: Vec::new(),
-    }))
+    })
 }
 
 async fn read_rest(

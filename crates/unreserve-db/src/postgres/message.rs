@@ -1,10 +1,10 @@
 //! One message to the server: statements that are answered together, in one round trip.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::PgRow;
 use unreserve_engine::shop::ShopError;
-use uuid::Uuid;
 
 use super::fragments::Statement;
 use super::values::Parameters;
@@ -38,6 +38,12 @@ impl<'a> Call<'a> {
     pub(super) fn of(statement: &'a Statement, parameters: Parameters) -> Result<Self, ShopError> {
         Self::once(statement.name, &statement.sql, parameters)
     }
+}
+
+/// A name that this process has not used before.
+fn once(names: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{names}_once_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// How a transaction begins.
@@ -123,7 +129,7 @@ impl Message {
             self.wanted.push(self.names.len());
             return self.command(name, sql);
         }
-        let once = format!("{names}_{}", Uuid::now_v7().simple());
+        let once = once(names);
         self = self.command(name, &format!("PREPARE {once} AS {sql}"));
         self.wanted.push(self.names.len());
         self.command(name, &format!("EXECUTE {once}{parameters}")).command(name, &format!("DEALLOCATE {once}"))
@@ -142,7 +148,7 @@ impl Message {
     /// Adds statements to be prepared only to see whether the database takes them.
     pub(super) fn try_out(mut self, names: &str, statements: &[&Statement]) -> Self {
         for statement in statements {
-            let once = format!("{names}_{}", Uuid::now_v7().simple());
+            let once = once(names);
             let sql = format!("PREPARE {once} AS {};\nDEALLOCATE {once}", statement.sql);
             self = self.command(statement.name, &sql);
             self.names.push(statement.name);
@@ -194,5 +200,37 @@ impl Message {
             }
         }
         kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call<'a>(sql: &'a str, parameters: &str, slot: Option<usize>) -> Call<'a> {
+        Call { name: "x", sql, parameters: parameters.to_owned(), slot }
+    }
+
+    #[test]
+    fn no_two_statements_share_the_part_of_a_name_that_the_server_keeps() {
+        let text = Message::new().call("unreserve_0123456789abcdef", call("SELECT $1", "('1')", None)).text();
+        let other = Message::new().call("unreserve_0123456789abcdef", call("SELECT $1", "('1')", None)).text();
+        let name = |text: &str| text.split_whitespace().nth(1).unwrap().to_owned();
+        assert!(name(&text).len() < 60, "{text}");
+        assert_ne!(name(&text), name(&other));
+    }
+
+    #[test]
+    fn the_answers_that_are_wanted_are_told_from_the_rest() {
+        let message = Message::opening(Transaction::Read, Duration::from_secs(1))
+            .then(Message::new().call("n", call("SELECT 1", "", None)).call("n", call("SELECT $1", "(1)", None)))
+            .then(Message::new().call("n", call("", "('a')", Some(3))).command("commit", "COMMIT"));
+        let commands = message.names.len();
+        let replies = (0..=commands).map(|index| Reply { rows: Vec::new(), affected: u64::try_from(index).unwrap() });
+        let wanted: Vec<u64> = message.wanted(replies.collect()).iter().map(|reply| reply.affected).collect();
+        let first = u64::try_from(commands).unwrap() - 6;
+        assert_eq!(wanted, [first, first + 2, first + 4]);
+        assert!(message.text().contains("EXECUTE n_3('a');"), "{}", message.text());
+        assert_eq!((message.name_of(0), message.last_name(), message.calls()), ("begin", "commit", 3));
     }
 }

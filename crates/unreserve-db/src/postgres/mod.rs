@@ -64,7 +64,11 @@ struct CheckedPgShop {
 
 const INFO: &str = "/* unreserve info */
 SELECT current_setting('server_version'), pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on',
-       (extract(epoch FROM current_setting('deadlock_timeout')::interval) * 1000)::bigint";
+       (extract(epoch FROM least(current_setting('deadlock_timeout')::interval, (
+           SELECT min(CASE WHEN value ~ '^[0-9]+$' THEN value::float8 * interval '1 millisecond'
+                           WHEN value ~ '^[0-9.]+ *(us|ms|s|min|h|d)$' THEN value::interval END)
+           FROM pg_catalog.pg_db_role_setting, unnest(setconfig) AS one, split_part(one, '=', 2) AS value
+           WHERE one LIKE 'deadlock_timeout=%'))) * 1000)::bigint";
 
 async fn info(link: &mut Link) -> Result<(ShopInfo, Duration), ShopError> {
     let calls = vec![Call::once("info", INFO, Parameters::new())?, ledger::whether_there()?];

@@ -484,7 +484,7 @@ fn explain_order(plan: &Plan, by: &Column) -> Statement {
         columns.push(format!("coalesce({}, false)", w.guard(guard)));
     }
     w.finish(&format!(
-        "SELECT {}\nFROM {} AS o\nWHERE o.{} = $1::text::{} LIMIT 1",
+        "SELECT {}\nFROM {} AS o\nWHERE o.{} = $1::text::{} LIMIT 2",
         list(columns),
         table_name(&plan.order.table),
         quoted(&by.name),

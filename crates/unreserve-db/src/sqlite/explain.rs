@@ -1,7 +1,10 @@
 //! Everything a sweep would look at for one order.
 
+use sqlx::sqlite::SqliteRow;
 use unreserve_engine::plan::Plan;
-use unreserve_engine::shop::{ConditionValueSeen, Explanation, GuardSeen, ReservationSeen, ShopError, ShopErrorKind};
+use unreserve_engine::shop::{
+    ConditionValueSeen, Explanation, GuardSeen, OrderName, ReservationSeen, ShopError, ShopErrorKind,
+};
 
 use super::connect::Link;
 use super::fragments::Statement;
@@ -9,7 +12,7 @@ use super::render::Statements;
 use super::values::{Parameters, instant, read, read_flag, read_whole_key};
 use super::{ledger, rows};
 
-/// Looks an order up by its number, then by its key, inside a transaction that is open already.
+/// Looks an order up by its number and its key, inside a transaction that is open already.
 pub(super) async fn explain(
     link: &mut Link,
     (plan, statements): (&Plan, &Statements),
@@ -17,18 +20,21 @@ pub(super) async fn explain(
     order: &str,
 ) -> Result<Option<Explanation>, ShopError> {
     let now_ms = ledger::now(link).await?;
-    for statement in statements.explain_by_number.iter().chain([&statements.explain_by_key]) {
-        if let Some(mut found) = find(link, plan, statement, now_ms, order).await? {
-            found.reservations = reservations(link, plan, &statements.explain_reservations, now_ms, &found).await?;
-            if installed {
-                let aside = ledger::orders_set_aside(link, Some(&plan.profile), Some(&found.key), 1).await?;
-                found.set_aside = aside.into_iter().next();
-                found.ledger = ledger::entries_of_order(link, &plan.profile, &found.key).await?;
-            }
-            return Ok(Some(found));
-        }
+    let name = OrderName::parse(order);
+    let by_number = statements.explain_by_number.iter().filter(|_| name.number);
+    let by_key = Some(&statements.explain_by_key).filter(|_| name.key);
+    let mut all = Vec::new();
+    for statement in by_number.chain(by_key) {
+        all.extend(find(link, plan, statement, now_ms, name.text).await?);
     }
-    Ok(None)
+    let Some(mut found) = name.the_one(all)? else { return Ok(None) };
+    found.reservations = reservations(link, plan, &statements.explain_reservations, now_ms, &found).await?;
+    if installed {
+        let aside = ledger::orders_set_aside(link, Some(&plan.profile), Some(&found.key), 1).await?;
+        found.set_aside = aside.into_iter().next();
+        found.ledger = ledger::entries_of_order(link, &plan.profile, &found.key).await?;
+    }
+    Ok(Some(found))
 }
 
 async fn find(
@@ -37,11 +43,13 @@ async fn find(
     statement: &Statement,
     now_ms: i64,
     order: &str,
-) -> Result<Option<Explanation>, ShopError> {
-    let name = statement.name;
+) -> Result<Vec<Explanation>, ShopError> {
     let parameters = Parameters::new().with(order.to_owned()).finish(statement)?;
-    let rows = link.rows(name, &statement.sql, parameters).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
+    let rows = link.rows(statement.name, &statement.sql, parameters).await?;
+    rows.iter().map(|row| explanation(plan, row, now_ms, statement.name)).collect()
+}
+
+fn explanation(plan: &Plan, row: &SqliteRow, now_ms: i64, name: &'static str) -> Result<Explanation, ShopError> {
     let mut index = 4_usize;
     let mut unpaid_conditions = Vec::new();
     for condition in &plan.order.unpaid {
@@ -54,7 +62,7 @@ async fn find(
         guards.push(GuardSeen { name: guard.name.clone(), holds: read_flag(row, index, name)? });
         index = index.saturating_add(1);
     }
-    Ok(Some(Explanation {
+    Ok(Explanation {
         key: read_whole_key(row, 0, 1, name)?,
         number: read(row, 1, name)?,
         now: instant(now_ms).ok_or_else(|| ShopError::new(ShopErrorKind::Other, "the database's now is no instant"))?,
@@ -67,7 +75,7 @@ async fn find(
         locked: Some(false),
         set_aside: None,
         ledger: Vec::new(),
-    }))
+    })
 }
 
 /// A reservation that cannot be read stands without a quantity: whoever asks must see that it is there.

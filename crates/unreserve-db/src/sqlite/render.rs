@@ -350,7 +350,7 @@ fn explain_order(plan: &Plan, by: &Column) -> Statement {
         columns.push(format!("{} IS TRUE", w.guard(guard)));
     }
     w.finish(&format!(
-        "SELECT {}\nFROM {} AS o\nWHERE {} = {} LIMIT 1",
+        "SELECT {}\nFROM {} AS o\nWHERE {} = {} LIMIT 2",
         list(columns),
         table_name(&plan.order.table),
         key_column("o", by),

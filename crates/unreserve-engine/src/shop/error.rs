@@ -28,6 +28,8 @@ pub enum ShopErrorKind {
     Fenced,
     /// The address or the credentials are wrong: stop.
     Refused,
+    /// Several orders go by the name that was given: stop.
+    Ambiguous,
     /// Anything else: stop.
     Other,
 }
@@ -48,6 +50,7 @@ impl ShopErrorKind {
             Self::Invariant => "invariant",
             Self::Fenced => "fenced",
             Self::Refused => "refused",
+            Self::Ambiguous => "ambiguous",
             Self::Other => "other",
         }
     }

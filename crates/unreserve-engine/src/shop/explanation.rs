@@ -3,8 +3,54 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::error::{ShopError, ShopErrorKind};
 use crate::ledger::{EntryRecord, SetAsideRecord};
 use crate::model::{Key, Quantity};
+
+/// How somebody names an order: by its number or its key, or plainly with `number:` or `key:` before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderName<'a> {
+    /// The name itself.
+    pub text: &'a str,
+    /// Whether it may be a number.
+    pub number: bool,
+    /// Whether it may be a key.
+    pub key: bool,
+}
+
+impl<'a> OrderName<'a> {
+    /// Reads a name as it was given.
+    #[must_use]
+    pub fn parse(given: &'a str) -> Self {
+        if let Some(text) = given.strip_prefix("key:") {
+            Self { text, number: false, key: true }
+        } else if let Some(text) = given.strip_prefix("number:") {
+            Self { text, number: true, key: false }
+        } else {
+            Self { text: given, number: true, key: true }
+        }
+    }
+
+    /// The one order among those that go by this name.
+    ///
+    /// # Errors
+    /// `Ambiguous`, with the keys, where they are several: guessing could release another customer's order.
+    pub fn the_one(self, mut found: Vec<Explanation>) -> Result<Option<Explanation>, ShopError> {
+        found.dedup_by(|one, other| one.key == other.key);
+        let Some(first) = found.pop() else { return Ok(None) };
+        if found.is_empty() {
+            return Ok(Some(first));
+        }
+        found.push(first);
+        let named = found.iter().map(|order| match &order.number {
+            Some(number) => format!("number `{number}` with key `{}`", order.key),
+            None => format!("key `{}`", order.key),
+        });
+        let message = format!("several orders go by `{}`: {}", self.text, named.collect::<Vec<_>>().join(", "));
+        Err(ShopError::new(ShopErrorKind::Ambiguous, message)
+            .hint("write `key:` before a key, or `number:` before a number"))
+    }
+}
 
 /// One condition on the order's row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

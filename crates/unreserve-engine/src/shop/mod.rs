@@ -5,7 +5,7 @@ mod explanation;
 mod port;
 
 pub use error::{ShopError, ShopErrorKind};
-pub use explanation::{ConditionValueSeen, Explanation, GuardSeen, ReservationSeen};
+pub use explanation::{ConditionValueSeen, Explanation, GuardSeen, OrderName, ReservationSeen};
 pub use port::{
     Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Committed, GuardedOrder, InstallState, Ledger,
     Leftovers, LockTest, NO_ORDER, Outlook, Selection, Shop, ShopInfo, StockWait, Surveyed, UNREADABLE,

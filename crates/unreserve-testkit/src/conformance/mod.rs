@@ -91,6 +91,7 @@ macro_rules! conformance_group {
             survey::works_for_somebody_who_may_only_read,
             survey::turns_page_after_page,
             survey::an_order_that_cannot_be_read_hides_no_other,
+            survey::a_name_of_two_orders_is_refused,
             values::keys_of_whole_numbers,
             values::keys_of_text_that_looks_like_sql,
             values::composite_keys_decimals_and_deleted_rows,

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use unreserve_engine::model::Key;
-use unreserve_engine::shop::{CheckedShop, InstallState, LockTest, UNREADABLE};
+use unreserve_engine::shop::{CheckedShop, InstallState, LockTest, ShopErrorKind, UNREADABLE};
 
 use super::steps::{acquire, all, examine};
-use crate::failure::{Failure, equal, holds, present};
+use crate::failure::{Failure, equal, fails_as, holds, present};
 use crate::shops::{
     Access, DROPS, MakeShop, NewReservation, ORDERS, Pool, RESERVATIONS, Rules, STATEMENT_TIMEOUT, Sweeper, VARIANTS,
     World,
@@ -152,4 +152,26 @@ pub async fn works_while_another_session_has_every_row_locked(make: MakeShop) ->
     let seen = present(shop.explain("M-1", LockTest::Try).await?, "explanation")?;
     equal(&seen.locked, &Some(true), "whether the order is locked")?;
     world.session.rollback().await
+}
+
+/// Who names an order by what is another's key is asked, not guessed at; written plainly, each is found.
+///
+/// # Errors
+/// It does not hold.
+pub async fn a_name_of_two_orders_is_refused(make: MakeShop) -> Result<(), Failure> {
+    let mut world = World::new(make, Rules::default()).await?;
+    let key = world.add_order("M-1", "pending").await?;
+    world.add_order(&key, "pending").await?;
+    let mut shop = world.open().await?;
+    fails_as(shop.explain(&key, LockTest::Leave).await, ShopErrorKind::Ambiguous, "a key that is another's number")?;
+    let by_key = present(shop.explain(&format!("key:{key}"), LockTest::Leave).await?, "the order of that key")?;
+    equal(&by_key.number, &Some("M-1".to_owned()), "the number of the order of that key")?;
+    let by_number =
+        present(shop.explain(&format!("number:{key}"), LockTest::Leave).await?, "the order of that number")?;
+    equal(&by_number.number, &Some(key), "the number of the order of that number")?;
+    world.add_order("twice", "pending").await?;
+    world.add_order("twice", "pending").await?;
+    fails_as(shop.explain("twice", LockTest::Leave).await, ShopErrorKind::Ambiguous, "a number that two orders have")?;
+    let plain = present(shop.explain("M-1", LockTest::Leave).await?, "an order by its number alone")?;
+    equal(&plain.key.to_string(), &by_key.key.to_string(), "its key")
 }

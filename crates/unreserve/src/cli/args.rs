@@ -92,7 +92,7 @@ pub(crate) struct SweepArgs {
     /// Stop before the first write if more orders than this are due [default: 5000]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) max_orders: Option<String>,
-    /// Look at this order only, by its key or its number
+    /// Look at this order only, by its key or its number; `key:` or `number:` before it where it could be either
     #[arg(long, value_name = "KEY")]
     pub(crate) order: Option<String>,
     /// Old name of --timeout, in minutes
@@ -107,7 +107,7 @@ Examples:
   unreserve explain A-1042
   unreserve explain 7f0c6a52-3c1e-4d0e-9a55-2d6a7c0b8e11 --format json")]
 pub(crate) struct ExplainArgs {
-    /// The order's key or number
+    /// The order's key or number; `key:` or `number:` before it where it could be either
     #[arg(value_name = "ORDER")]
     pub(crate) order: String,
     /// How the result is written

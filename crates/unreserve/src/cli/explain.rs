@@ -61,7 +61,7 @@ fn render(found: &Explanation) -> String {
     }
     match &found.set_aside {
         Some(aside) => {
-            let value = format!("since {}, tried {} times", instant(aside.since), aside.attempts);
+            let value = format!("since {}, tried {}", instant(aside.since), plural(aside.attempts, "time"));
             table.row([
                 "set aside",
                 value.as_str(),
