@@ -22,3 +22,4 @@ fn sqlite_shop() -> Result<Box<dyn TestShop>, Failure> {
 
 conformance_tests!(postgres, super::postgres_shop, [every, row_locks, server]);
 conformance_tests!(sqlite, super::sqlite_shop, [every]);
+conformance_tests!(memory, unreserve_testkit::sim::SimulatedShop::make, [every, row_locks, server]);

@@ -22,3 +22,4 @@ fn sqlite_shop() -> Result<Box<dyn TestShop>, Failure> {
 
 scenario_tests!(postgres, super::postgres_shop);
 scenario_tests!(sqlite, super::sqlite_shop);
+scenario_tests!(memory, unreserve_testkit::sim::SimulatedShop::make);

@@ -6,4 +6,5 @@ pub mod failure;
 pub mod scenario;
 pub mod servers;
 pub mod shops;
+pub mod sim;
 pub mod waiting;
