@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::programs::{cargo, has_cargo_command, run as run_program, workspace_root};
-use crate::{Failure, docs, say, test, tidy};
+use crate::{Failure, docs, say, sim, test, tidy};
 
 /// One thing to check.
 struct Step {
@@ -54,6 +54,7 @@ const STEPS: &[Step] = &[
             }
         },
     },
+    Step { name: "simulation", check: || sim::run(&sim::Arguments::default()).map(|()| Outcome::Passed) },
     Step { name: "tests", check: || test::run(&test::Arguments::default()).map(|()| Outcome::Passed) },
 ];
 

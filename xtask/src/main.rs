@@ -1,10 +1,11 @@
-//! The developer commands: `cargo xtask bench|ci|test|tidy`.
+//! The developer commands: `cargo xtask bench|ci|docs|sim|test|tidy`.
 
 mod bench;
 mod ci;
 mod docs;
 mod programs;
 mod say;
+mod sim;
 mod test;
 mod tidy;
 
@@ -29,6 +30,8 @@ enum Command {
     Ci,
     /// Write the reference pages from the program itself, or check them.
     Docs(docs::Arguments),
+    /// Play the engine on a shop in memory in which everything goes wrong, and check every invariant after every step.
+    Sim(sim::Arguments),
     /// Run all tests, with the database servers they need.
     Test(test::Arguments),
     /// Check the rules of the house that no compiler checks.
@@ -59,6 +62,9 @@ enum Failure {
     /// Rules were broken; each breach has been printed.
     #[error("{0} in breach of the rules")]
     Breaches(String),
+    /// A seed of the simulator failed; it has been told.
+    #[error("the simulator: {0}")]
+    Simulator(String),
     /// Steps of `ci` failed.
     #[error("failed: {0}")]
     Steps(String),
@@ -69,6 +75,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Ci => ci::run(),
         Command::Docs(arguments) => docs::run(&arguments),
+        Command::Sim(arguments) => sim::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Tidy => tidy::run(),
     };

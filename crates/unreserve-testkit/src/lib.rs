@@ -1,4 +1,4 @@
-//! What the tests share: throw-away servers, shops to sweep, text scenarios, and the conformance suite.
+//! What the tests share: throw-away servers, shops to sweep, text scenarios, the conformance suite, and the simulator.
 
 pub mod clock;
 pub mod conformance;

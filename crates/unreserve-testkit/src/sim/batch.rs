@@ -241,7 +241,8 @@ impl MemoryBatch<'_> {
     ) -> Result<Option<Vec<Datum>>, ShopError> {
         let view = self.view(state);
         let now = view.counters(&change.before.stock)?;
-        let same = now.is_some_and(|now| now.reserved == change.before.reserved && now.on_hand == change.before.on_hand);
+        let same =
+            now.is_some_and(|now| now.reserved == change.before.reserved && now.on_hand == change.before.on_hand);
         let (Some(plan), Some(table)) = (self.plan.stock.get(change.before.stock.pool), state.tables.get(place)) else {
             return Ok(None);
         };
@@ -388,8 +389,8 @@ impl MemoryBatch<'_> {
             return unknown();
         }
         self.open = false;
-        let fate = self.link.database.weather.commit();
         let now = self.link.database.time.now();
+        let fate = self.link.database.weather.commit(now);
         match fate {
             CommitFate::Arrives => {
                 let outcome = self.link.database.state().commit(self.tx, self.link.now());
@@ -403,6 +404,7 @@ impl MemoryBatch<'_> {
                 }
             }
             CommitFate::LostBefore => {
+                self.link.database.state().tell(Event::Undone { sweep: self.sweep_id });
                 self.link.cut();
                 unknown()
             }

@@ -264,8 +264,11 @@ impl Client {
         let locked = self.lock_rows(tx, (name, Mode::NoKeyUpdate), rows).await?;
         let mut state = self.database.state();
         let table = state.table(name).ok_or_else(|| no_table(name))?;
-        let columns: Vec<String> =
-            state.tables.get(table).map(|known| known.columns.iter().map(|column| column.name.clone()).collect()).unwrap_or_default();
+        let columns: Vec<String> = state
+            .tables
+            .get(table)
+            .map(|known| known.columns.iter().map(|column| column.name.clone()).collect())
+            .unwrap_or_default();
         for (key, values) in &locked {
             let after = columns.iter().zip(values.iter());
             let after = after.map(|(column, value)| change(column, value).unwrap_or_else(|| value.clone())).collect();

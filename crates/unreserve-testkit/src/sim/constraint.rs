@@ -6,7 +6,7 @@ use super::value::Datum;
 
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Check {
+pub(super) enum Check {
     /// `a >= 0`, `a <= b`
     Compare(Operand, &'static str, Operand),
     /// `a IN ('x', 'y')`
@@ -19,7 +19,7 @@ pub enum Check {
 
 /// One side of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Operand {
+pub(super) enum Operand {
     /// A column.
     Column(String),
     /// A whole number.
@@ -32,7 +32,7 @@ const SIGNS: [&str; 6] = ["<>", "<=", ">=", "<", ">", "="];
 impl Check {
     /// Reads a check; nothing where it is of a form that is not known here.
     #[must_use]
-    pub fn read(text: &str) -> Option<Self> {
+    pub(super) fn read(text: &str) -> Option<Self> {
         let text = text.trim();
         if let Some(inner) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')'))
             && let Some((one, two)) = inner.split_once(") <> (")
@@ -52,7 +52,7 @@ impl Check {
     }
 
     /// Whether a row passes; what cannot be said because of a NULL passes.
-    pub fn passes<'r>(&self, column: &impl Fn(&str) -> Option<&'r Datum>) -> bool {
+    pub(super) fn passes<'r>(&self, column: &impl Fn(&str) -> Option<&'r Datum>) -> bool {
         self.holds(column) != Some(false)
     }
 

@@ -30,11 +30,11 @@ pub trait Weather: Send + Sync + fmt::Debug {
     /// How long a message takes, in microseconds.
     fn latency(&self) -> i64;
 
-    /// What becomes of a commit of ours.
-    fn commit(&self) -> CommitFate;
+    /// What becomes of a commit of ours, sent at this instant.
+    fn commit(&self, now: i64) -> CommitFate;
 
-    /// How long it takes the server to see that a client is gone, in microseconds.
-    fn notice(&self) -> i64;
+    /// How long it takes the server to see that a client went away at this instant, in microseconds.
+    fn notice(&self, now: i64) -> i64;
 }
 
 /// A way on which nothing is lost.
@@ -46,11 +46,11 @@ impl Weather for Calm {
         50
     }
 
-    fn commit(&self) -> CommitFate {
+    fn commit(&self, _: i64) -> CommitFate {
         CommitFate::Arrives
     }
 
-    fn notice(&self) -> i64 {
+    fn notice(&self, _: i64) -> i64 {
         0
     }
 }
@@ -89,7 +89,7 @@ impl Database {
     /// # Errors
     /// `LockTimeout`, `Retry` where this transaction is a deadlock's victim, `Disconnected` where it is gone.
     pub async fn lock(&self, tx: TxId, row: &RowId, mode: Mode) -> Result<(), ShopError> {
-        let mut wait = Wait { since: None, looked: false, behind_us: false };
+        let mut wait = Wait::default();
         poll_fn(|context| {
             let mut state = self.state();
             match self.look(&mut state, (tx, row, mode), &mut wait) {
@@ -125,16 +125,21 @@ impl Database {
         let Some(open) = state.txs.get(&tx) else {
             return Some(Err(broken()));
         };
-        let (ours, connection) = (open.ours, open.connection);
+        let ours = open.ours;
+        wait.pass(now);
         if state.locks.take(tx, row, mode) {
-            if ours {
-                state.tell(Event::OurLock { connection });
-            }
             return Some(Ok(()));
         }
-        let since = *wait.since.get_or_insert(now);
         let blockers: Vec<TxId> = state.locks.in_the_way(tx, row, mode).collect();
-        wait.behind_us |= blockers.iter().any(|other| state.txs.get(other).is_some_and(|tx| tx.ours));
+        wait.since.get_or_insert(now);
+        if wait.blockers != blockers {
+            // Who waits for a row waits for the transaction that holds it: with the next one it is another wait, for which
+            // the limit on a lock and the search for a deadlock begin anew. Only a statement's limit goes on. (Those who
+            // queue behind the first waiter of a row wait for him in the servers, and for the holder here.)
+            (wait.blockers, wait.holder_since, wait.looked) = (blockers.clone(), now, false);
+        }
+        let since = wait.holder_since;
+        wait.is_behind_us = blockers.iter().any(|other| state.txs.get(other).is_some_and(|tx| tx.ours));
         let open = state.txs.get_mut(&tx)?;
         let until = |limit: Option<i64>, since: i64| limit.map_or(i64::MAX, |limit| since.saturating_add(limit));
         let lock_until = until(open.lock_timeout, since);
@@ -149,9 +154,9 @@ impl Database {
         }
         if !wait.looked && now >= since.saturating_add(open.deadlock_timeout) {
             wait.looked = true;
-            if let Some(with_us) = state.deadlock(tx) {
+            if let Some(our_part) = state.deadlock(tx) {
                 if !ours {
-                    state.tell(Event::ShopVictim { with_us });
+                    state.tell(Event::ShopVictim { since, our_part });
                 }
                 return Some(Err(refusal(ShopErrorKind::Retry, "40P01", "deadlock detected")));
             }
@@ -171,24 +176,44 @@ impl Database {
     /// The client of a connection is gone.
     pub fn abandon(&self, connection: u64) {
         let now = self.time.now();
-        let at = now.saturating_add(self.weather.notice());
+        let at = now.saturating_add(self.weather.notice(now));
         self.state().abandon(connection, Fate::Rollback, (now, at));
     }
 }
 
+/// A wait under way.
+#[derive(Default)]
 struct Wait {
     since: Option<i64>,
+    /// Those who stand in the way, and since when it is they.
+    blockers: Vec<TxId>,
+    holder_since: i64,
+    /// Whether a deadlock was looked for.
     looked: bool,
-    behind_us: bool,
+    /// When it was looked at last, and whether one of ours stood in the way then.
+    last: i64,
+    is_behind_us: bool,
+    /// How long one of ours stood in the way.
+    behind_us: i64,
+}
+
+impl Wait {
+    /// Time goes by while whoever stood in the way went on standing there.
+    fn pass(&mut self, now: i64) {
+        if self.is_behind_us {
+            self.behind_us = self.behind_us.saturating_add(now.saturating_sub(self.last));
+        }
+        self.last = now;
+    }
 }
 
 fn finish(state: &mut State, tx: TxId, wait: &Wait, (now, outcome): (i64, &Result<(), ShopError>)) {
     let Some(open) = state.txs.get_mut(&tx) else { return };
     open.waiting = None;
     open.idle_since = now;
-    if let Some(since) = wait.since.filter(|_| !open.ours) {
-        let micros = now.saturating_sub(since);
-        state.tell(Event::ShopWaited { micros, behind_us: wait.behind_us, in_vain: outcome.is_err() });
+    if let Some(since) = wait.since.filter(|_| !open.ours && wait.behind_us > 0) {
+        let in_vain = wait.is_behind_us && outcome.is_err();
+        state.tell(Event::ShopWaited { since, micros: wait.behind_us, in_vain });
     }
 }
 

@@ -17,34 +17,32 @@ use crate::shops::ColumnKind;
 
 /// What one statement sees.
 #[derive(Clone, Copy)]
-pub struct View<'a> {
+pub(super) struct View<'a> {
     /// The plan.
-    pub plan: &'a Plan,
+    pub(super) plan: &'a Plan,
     /// The rows.
-    pub state: &'a State,
+    pub(super) state: &'a State,
     /// The transaction it belongs to.
-    pub tx: Option<TxId>,
+    pub(super) tx: Option<TxId>,
     /// The database's now, as the transaction has it.
-    pub now: i64,
+    pub(super) now: i64,
 }
 
 /// One place in the line of due reservations.
 #[derive(Debug, Clone)]
-pub struct Candidate {
+pub(super) struct Candidate {
     /// The order.
-    pub order: Key,
+    pub(super) order: Key,
     /// Its number.
-    pub number: Option<String>,
+    pub(super) number: Option<String>,
     expiry: Datum,
     key: Vec<Datum>,
-    /// When it expires, in microseconds.
-    pub expires_at: i64,
 }
 
 impl Candidate {
     /// The row as a batch gives it.
     #[must_use]
-    pub fn locked(&self) -> LockedOrder {
+    pub(super) fn locked(&self) -> LockedOrder {
         let position = Position { expiry: self.expiry.text().unwrap_or_default(), reservation: key_of(&self.key) };
         LockedOrder { key: self.order.clone(), number: self.number.clone(), position }
     }
@@ -56,13 +54,13 @@ fn key_of(parts: &[Datum]) -> Key {
 
 /// A reservation with the order it belongs to.
 #[derive(Clone, Copy)]
-pub struct Held<'a> {
+pub(super) struct Held<'a> {
     /// Its row.
-    pub row: &'a Values,
+    pub(super) row: &'a Values,
     /// Its order's key.
-    pub order_key: &'a Key,
+    pub(super) order_key: &'a Key,
     /// Its order's row.
-    pub order: &'a Values,
+    pub(super) order: &'a Values,
 }
 
 impl<'a> View<'a> {
@@ -70,7 +68,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// It is gone.
-    pub fn table(&self, name: &str) -> Result<(usize, &'a TableState), ShopError> {
+    pub(super) fn table(&self, name: &str) -> Result<(usize, &'a TableState), ShopError> {
         let place = self.state.table(name);
         let found = place.and_then(|place| self.state.tables.get(place).map(|table| (place, table)));
         found.ok_or_else(|| refusal(ShopErrorKind::SchemaChanged, "42P01", format!("table `{name}` does not exist")))
@@ -78,7 +76,7 @@ impl<'a> View<'a> {
 
     /// A column's value; NULL where the column is gone, which the check of the statement has told before.
     #[must_use]
-    pub fn cell(&self, table: &TableState, row: &'a [Datum], column: &str) -> &'a Datum {
+    pub(super) fn cell(&self, table: &TableState, row: &'a [Datum], column: &str) -> &'a Datum {
         const NULL: &Datum = &Datum::Null;
         table.place(column).and_then(|place| row.get(place)).unwrap_or(NULL)
     }
@@ -98,7 +96,11 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// The table is gone.
-    pub fn condition(&self, row: &'a [Datum], condition: &Condition) -> Result<(Option<String>, bool), ShopError> {
+    pub(super) fn condition(
+        &self,
+        row: &'a [Datum],
+        condition: &Condition,
+    ) -> Result<(Option<String>, bool), ShopError> {
         let (_, orders) = self.table(&self.plan.order.table.name)?;
         let value = self.cell(orders, row, &condition.column.name).text();
         Ok((value, self.all(orders, row, std::slice::from_ref(condition))))
@@ -108,7 +110,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// The table is gone.
-    pub fn status(&self, order: &'a [Datum]) -> Result<(bool, bool), ShopError> {
+    pub(super) fn status(&self, order: &'a [Datum]) -> Result<(bool, bool), ShopError> {
         let (_, orders) = self.table(&self.plan.order.table.name)?;
         let cancelled = &self.plan.order.cancelled;
         let is_cancelled = !cancelled.is_empty() && self.all(orders, order, cancelled);
@@ -119,7 +121,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// A table is gone.
-    pub fn guard(&self, guard: &GuardPlan, order: &'a [Datum]) -> Result<bool, ShopError> {
+    pub(super) fn guard(&self, guard: &GuardPlan, order: &'a [Datum]) -> Result<bool, ShopError> {
         if self.state.mutation == Some(Mutation::IgnoresPayments) {
             return Ok(false);
         }
@@ -139,7 +141,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// A table is gone.
-    pub fn guards(&self, order: &'a [Datum]) -> Result<Vec<String>, ShopError> {
+    pub(super) fn guards(&self, order: &'a [Datum]) -> Result<Vec<String>, ShopError> {
         let mut names = Vec::new();
         for guard in &self.plan.guards {
             if self.guard(guard, order)? {
@@ -153,7 +155,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// The table is gone.
-    pub fn is_active(&self, row: &'a [Datum]) -> Result<bool, ShopError> {
+    pub(super) fn is_active(&self, row: &'a [Datum]) -> Result<bool, ShopError> {
         let (_, reservations) = self.table(&self.plan.reservation.table.name)?;
         Ok(self.all(reservations, row, &self.plan.reservation.active))
     }
@@ -162,7 +164,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// A table is gone.
-    pub fn reservations(&self) -> Result<Vec<Held<'a>>, ShopError> {
+    pub(super) fn reservations(&self) -> Result<Vec<Held<'a>>, ShopError> {
         let (place, reservations) = self.table(&self.plan.reservation.table.name)?;
         let mut held = Vec::new();
         for (_, row) in self.state.rows(place, self.tx) {
@@ -196,9 +198,7 @@ impl<'a> View<'a> {
                 Some(micros.saturating_sub(i64::from(*seconds).saturating_mul(1_000_000)))
             }
             (Datum::Instant(micros), _) => Some(*micros),
-            (Datum::Integer(count), TimeEncoding::EpochSeconds) if *count >= 0 => {
-                Some(count.saturating_mul(1_000_000))
-            }
+            (Datum::Integer(count), TimeEncoding::EpochSeconds) if *count >= 0 => Some(count.saturating_mul(1_000_000)),
             (Datum::Integer(count), TimeEncoding::EpochMilliseconds) if *count >= 0 => {
                 Some(count.saturating_mul(1_000))
             }
@@ -210,7 +210,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// A table is gone.
-    pub fn expires_at(&self, held: Held<'a>) -> Result<Option<i64>, ShopError> {
+    pub(super) fn expires_at(&self, held: Held<'a>) -> Result<Option<i64>, ShopError> {
         let after = i64::try_from(self.plan.due.after.as_micros()).unwrap_or(i64::MAX);
         Ok(self.instant(&self.plan.due.time, held)?.map(|instant| instant.saturating_add(after)))
     }
@@ -219,7 +219,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// A table is gone.
-    pub fn created_at(&self, held: Held<'a>) -> Result<Option<i64>, ShopError> {
+    pub(super) fn created_at(&self, held: Held<'a>) -> Result<Option<i64>, ShopError> {
         self.plan.due.created_at.as_ref().map_or(Ok(None), |created| self.instant(created, held))
     }
 
@@ -227,7 +227,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// A table is gone.
-    pub fn is_due(&self, held: Held<'a>) -> Result<bool, ShopError> {
+    pub(super) fn is_due(&self, held: Held<'a>) -> Result<bool, ShopError> {
         let early = match self.state.mutation {
             Some(Mutation::ReleasesEarly) => 200_000,
             Some(Mutation::BelievesTheProcess) => self.state.process_lie,
@@ -240,7 +240,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// The table is gone.
-    pub fn reservation_key(&self, row: &'a [Datum]) -> Result<Vec<Datum>, ShopError> {
+    pub(super) fn reservation_key(&self, row: &'a [Datum]) -> Result<Vec<Datum>, ShopError> {
         let (_, table) = self.table(&self.plan.reservation.table.name)?;
         let key = self.plan.reservation.key.iter();
         Ok(key.map(|column| self.cell(table, row, &column.name).clone()).collect())
@@ -250,7 +250,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// The table is gone.
-    pub fn number(&self, order: &'a [Datum]) -> Result<Option<String>, ShopError> {
+    pub(super) fn number(&self, order: &'a [Datum]) -> Result<Option<String>, ShopError> {
         let (_, orders) = self.table(&self.plan.order.table.name)?;
         let number = self.plan.order.number.as_ref();
         Ok(number.and_then(|number| self.cell(orders, order, &number.name).text()))
@@ -260,7 +260,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// The table is gone.
-    pub fn stock_of(&self, row: &'a [Datum]) -> Result<Vec<StockRef>, ShopError> {
+    pub(super) fn stock_of(&self, row: &'a [Datum]) -> Result<Vec<StockRef>, ShopError> {
         let (_, table) = self.table(&self.plan.reservation.table.name)?;
         let mut stock = Vec::new();
         for (pool, plan) in self.plan.stock.iter().enumerate() {
@@ -276,7 +276,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// The table is gone.
-    pub fn quantity(&self, row: &'a [Datum]) -> Result<Option<i64>, ShopError> {
+    pub(super) fn quantity(&self, row: &'a [Datum]) -> Result<Option<i64>, ShopError> {
         let (_, table) = self.table(&self.plan.reservation.table.name)?;
         Ok(self.cell(table, row, &self.plan.reservation.quantity.name).units(self.plan.reservation.scale))
     }
@@ -285,7 +285,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// A table is gone.
-    pub fn line(&self, selection: &Selection) -> Result<Vec<Candidate>, ShopError> {
+    pub(super) fn line(&self, selection: &Selection) -> Result<Vec<Candidate>, ShopError> {
         let only = selection.only.as_ref();
         let mut line = Vec::new();
         for held in self.reservations()? {
@@ -329,7 +329,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// A table is gone.
-    pub fn can_end(&self, held: Held<'a>) -> Result<bool, ShopError> {
+    pub(super) fn can_end(&self, held: Held<'a>) -> Result<bool, ShopError> {
         Ok(self.may_release(held.row)? && self.is_due(held)?)
     }
 
@@ -337,7 +337,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// A table is gone.
-    pub fn is_held(&self, row: &'a [Datum]) -> Result<bool, ShopError> {
+    pub(super) fn is_held(&self, row: &'a [Datum]) -> Result<bool, ShopError> {
         self.may_release(row)
     }
 
@@ -345,7 +345,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// A table is gone.
-    pub fn is_wanted(&self, held: Held<'a>) -> Result<bool, ShopError> {
+    pub(super) fn is_wanted(&self, held: Held<'a>) -> Result<bool, ShopError> {
         let (unpaid, cancelled) = self.status(held.order)?;
         Ok((unpaid || cancelled) && !self.state.own.is_aside(&self.plan.profile, held.order_key, self.now))
     }
@@ -354,7 +354,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// A table is gone.
-    pub fn without_order(&self) -> Result<usize, ShopError> {
+    pub(super) fn without_order(&self) -> Result<usize, ShopError> {
         if self.plan.due.time.home == ExpiryHome::Order {
             return Ok(0);
         }
@@ -382,7 +382,6 @@ impl<'a> View<'a> {
             number: self.number(held.order)?,
             expiry: self.cell(table, row, &time.column.name).clone(),
             key: self.reservation_key(held.row)?,
-            expires_at: self.expires_at(held)?.unwrap_or(i64::MAX),
         })
     }
 
@@ -411,7 +410,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// A counter has more decimals than the profile keeps.
-    pub fn counters(&self, stock: &StockRef) -> Result<Option<StockRow>, ShopError> {
+    pub(super) fn counters(&self, stock: &StockRef) -> Result<Option<StockRow>, ShopError> {
         let Some((place, key)) = self.stock_row(stock)? else { return Ok(None) };
         let Some(plan) = self.plan.stock.get(stock.pool) else { return Ok(None) };
         let (Some(table), Some(row)) = (self.state.tables.get(place), self.state.row(place, &key, self.tx)) else {
@@ -437,7 +436,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// The table is gone.
-    pub fn stock_row(&self, stock: &StockRef) -> Result<Option<(usize, Key)>, ShopError> {
+    pub(super) fn stock_row(&self, stock: &StockRef) -> Result<Option<(usize, Key)>, ShopError> {
         let Some(plan) = self.plan.stock.get(stock.pool) else { return Ok(None) };
         let (place, table) = self.table(&plan.table.name)?;
         let names: Vec<&str> = plan.key.iter().map(|(own, _)| own.name.as_str()).collect();
@@ -457,7 +456,12 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// A column is gone, or cannot hold the value.
-    pub fn assigned(&self, table: &TableState, row: &[Datum], sets: &[Assignment]) -> Result<Vec<Datum>, ShopError> {
+    pub(super) fn assigned(
+        &self,
+        table: &TableState,
+        row: &[Datum],
+        sets: &[Assignment],
+    ) -> Result<Vec<Datum>, ShopError> {
         let mut values = row.to_vec();
         for set in sets {
             let name = &set.column().name;

@@ -3,7 +3,7 @@
 use unreserve_engine::model::{Key, SweepId};
 
 use super::own::BatchRow;
-use super::store::Values;
+use super::store::{OurPart, Values};
 
 /// One row before and after a commit.
 #[derive(Debug, Clone)]
@@ -16,6 +16,15 @@ pub struct Change {
     pub before: Option<Values>,
     /// What stands there now.
     pub after: Option<Values>,
+}
+
+/// What the shop says that a transaction of its own is about, for books that are kept apart from the rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// So much of a stock row came in.
+    Restocked(usize, Key, i64),
+    /// So much of it was sold.
+    Sold(usize, Key, i64),
 }
 
 /// A transaction that was committed.
@@ -35,6 +44,8 @@ pub struct Commit {
     pub changes: Vec<Change>,
     /// What it appended to the ledger.
     pub batch: Option<BatchRow>,
+    /// What the shop itself says of it.
+    pub notes: Vec<Note>,
     /// Whether it was a batch of somebody who does not hold the lease.
     pub lease_lost: bool,
 }
@@ -58,23 +69,46 @@ pub enum Event {
         /// Its sweep.
         sweep: SweepId,
     },
-    /// A transaction of the shop waited for a lock.
+    /// A transaction of the shop waited for a lock that one of ours held.
     ShopWaited {
-        /// How long, in microseconds.
+        /// Since when, in real time.
+        since: i64,
+        /// How long one of ours stood in the way, in microseconds.
         micros: i64,
-        /// Whether one of ours stood in the way.
-        behind_us: bool,
-        /// Whether it was given up in the end.
+        /// Whether one of ours still did when it was given up.
         in_vain: bool,
     },
     /// A transaction of the shop was chosen as a deadlock's victim.
     ShopVictim {
-        /// Whether one of ours was in the circle.
-        with_us: bool,
+        /// Since when it had waited, in real time.
+        since: i64,
+        /// Our part in it.
+        our_part: OurPart,
     },
-    /// A lock was taken on a connection of ours.
-    OurLock {
-        /// The connection.
-        connection: u64,
-    },
+}
+
+impl Event {
+    /// The event for somebody who reads a schedule; nothing where it is the shop's everyday work, which tells of itself.
+    #[must_use]
+    pub fn line(&self) -> Option<String> {
+        let list = |keys: &[Key]| keys.iter().map(Key::to_string).collect::<Vec<_>>().join(" ");
+        match self {
+            Self::Committed(Commit { batch: Some(batch), .. }) => {
+                let released = batch.entries.iter().filter_map(|entry| entry.reservation.clone());
+                Some(format!("a batch releases {}", list(&released.collect::<Vec<_>>())))
+            }
+            Self::Committed(_) => None,
+            Self::LockedDue { locked, skipped, .. } => {
+                Some(format!("a batch locks [{}], and leaves out [{}]", list(locked), list(skipped)))
+            }
+            Self::Undone { .. } => Some("a batch is undone".to_owned()),
+            Self::ShopWaited { micros, in_vain, .. } => {
+                let vain = if *in_vain { ", in vain" } else { "" };
+                Some(format!("somebody of the shop waited {micros} µs behind us{vain}"))
+            }
+            Self::ShopVictim { our_part, .. } => {
+                Some(format!("the shop is a deadlock's victim, our part: {our_part:?}"))
+            }
+        }
+    }
 }

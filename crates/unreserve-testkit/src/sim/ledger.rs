@@ -135,12 +135,7 @@ pub(super) async fn close(link: &mut Link, profile: &str, token: &str, end: &Swe
     link.commit(tx).await
 }
 
-async fn try_close(
-    link: &mut Link,
-    tx: TxId,
-    (profile, token): (&str, &str),
-    end: &SweepEnd,
-) -> Result<(), ShopError> {
+async fn try_close(link: &mut Link, tx: TxId, (profile, token): (&str, &str), end: &SweepEnd) -> Result<(), ShopError> {
     link.statement(tx).await?;
     if holds(&link.database.state(), profile, token) {
         link.database.lock(tx, &RowId::lease(profile), Mode::NoKeyUpdate).await?;

@@ -11,11 +11,13 @@ use crate::shops::Access;
 
 /// A connection, or the means to make one.
 #[derive(Debug)]
-pub struct Link {
+pub(super) struct Link {
     /// The database.
-    pub database: Database,
+    pub(super) database: Database,
     /// As whom it connects.
-    pub access: Access,
+    pub(super) access: Access,
+    /// Whether it is a dry run's, which must neither lock nor write.
+    pub(super) dry: bool,
     statement_timeout: i64,
     connection: Option<u64>,
 }
@@ -34,12 +36,13 @@ pub(super) fn micros(duration: Duration) -> i64 {
 impl Link {
     /// Connects at the first statement.
     #[must_use]
-    pub fn new(database: &Database, access: Access, statement_timeout: Duration) -> Self {
-        Self { database: database.clone(), access, statement_timeout: micros(statement_timeout), connection: None }
+    pub(super) fn new(database: &Database, access: Access, statement_timeout: Duration) -> Self {
+        let statement_timeout = micros(statement_timeout);
+        Self { database: database.clone(), access, dry: false, statement_timeout, connection: None }
     }
 
     /// Drops the connection: the server rolls back whatever was open, as soon as it sees that.
-    pub fn cut(&mut self) {
+    pub(super) fn cut(&mut self) {
         if let Some(connection) = self.connection.take() {
             self.database.abandon(connection);
         }
@@ -52,19 +55,19 @@ impl Link {
 
     /// The connection's number, once it is made.
     #[must_use]
-    pub fn connection(&self) -> Option<u64> {
+    pub(super) fn connection(&self) -> Option<u64> {
         self.connection
     }
 
     /// The server's limit on one statement, in microseconds.
     #[must_use]
-    pub fn statement_timeout(&self) -> i64 {
+    pub(super) fn statement_timeout(&self) -> i64 {
         self.statement_timeout
     }
 
     /// The database's now.
     #[must_use]
-    pub fn now(&self) -> i64 {
+    pub(super) fn now(&self) -> i64 {
         self.database.time.database_now()
     }
 
@@ -72,10 +75,13 @@ impl Link {
     ///
     /// # Errors
     /// The connection was cut off.
-    pub async fn ask(&mut self) -> Result<u64, ShopError> {
+    pub(super) async fn ask(&mut self) -> Result<u64, ShopError> {
         self.database.travel().await;
         let mut state = self.database.state();
         let connection = *self.connection.get_or_insert_with(|| state.connect(true));
+        if self.dry {
+            state.dry.insert(connection);
+        }
         if state.connections.contains_key(&connection) {
             return Ok(connection);
         }
@@ -88,7 +94,7 @@ impl Link {
     ///
     /// # Errors
     /// The connection was cut off, or takes no writes.
-    pub async fn begin(&mut self, lock_wait: Duration) -> Result<TxId, ShopError> {
+    pub(super) async fn begin(&mut self, lock_wait: Duration) -> Result<TxId, ShopError> {
         let connection = self.ask().await?;
         match self.access {
             Access::Owner => {}
@@ -116,7 +122,7 @@ impl Link {
     ///
     /// # Errors
     /// The connection was cut off.
-    pub async fn statement(&mut self, tx: TxId) -> Result<(), ShopError> {
+    pub(super) async fn statement(&mut self, tx: TxId) -> Result<(), ShopError> {
         self.database.travel().await;
         let now = self.database.time.now();
         let mut state = self.database.state();
@@ -133,7 +139,7 @@ impl Link {
     ///
     /// # Errors
     /// The connection was cut off.
-    pub async fn commit(&mut self, tx: TxId) -> Result<(), ShopError> {
+    pub(super) async fn commit(&mut self, tx: TxId) -> Result<(), ShopError> {
         self.statement(tx).await?;
         self.database.state().commit(tx, self.now())?;
         self.database.travel().await;
@@ -141,7 +147,7 @@ impl Link {
     }
 
     /// Undoes a transaction.
-    pub async fn rollback(&mut self, tx: TxId) {
+    pub(super) async fn rollback(&mut self, tx: TxId) {
         self.database.travel().await;
         self.database.state().rollback(tx);
     }

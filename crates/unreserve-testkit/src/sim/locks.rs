@@ -76,6 +76,11 @@ impl Locks {
         others.map(|(holder, _)| *holder)
     }
 
+    /// The transactions that hold a row in any way.
+    pub fn holders<'a>(&'a self, row: &RowId) -> impl Iterator<Item = TxId> + 'a {
+        self.rows.get(row).map(Vec::as_slice).unwrap_or_default().iter().map(|(holder, _)| *holder)
+    }
+
     /// Gives back everything that a transaction holds.
     pub fn free(&mut self, tx: TxId) {
         self.rows.retain(|_, holders| {

@@ -30,7 +30,8 @@ pub(super) fn clock_evidence(view: &View<'_>) -> Result<ClockEvidence, ShopError
     let ahead_of = |seconds: i64| view.now.saturating_add(seconds.saturating_mul(1_000_000));
     let near = || seen.iter().filter_map(|(_, created)| *created).filter(|at| *at <= ahead_of(ZONE_WIDTH.as_secs()));
     let count = |found: usize| u64::try_from(found).unwrap_or(u64::MAX);
-    let backwards = seen.iter().filter(|(expiry, created)| !same && expiry.is_some() && created.is_some() && expiry <= created);
+    let backwards =
+        seen.iter().filter(|(expiry, created)| !same && expiry.is_some() && created.is_some() && expiry <= created);
     Ok(ClockEvidence {
         now: Timestamp::from_microsecond(view.now).unwrap_or(Timestamp::UNIX_EPOCH),
         newest_creation: near().max().and_then(|at| Timestamp::from_microsecond(at).ok()),
@@ -76,7 +77,9 @@ pub(super) fn leftovers(view: &View<'_>, outlook: Outlook, count_limit: u64) -> 
     let limit = usize::try_from(count_limit).unwrap_or(usize::MAX);
     let mut guarded: Vec<(i64, GuardedOrder)> = Vec::new();
     for held in view.reservations()? {
-        let (Some(at), true) = (view.expires_at(held)?, view.is_active(held.row)? && view.is_due(held)?) else { continue };
+        let (Some(at), true) = (view.expires_at(held)?, view.is_active(held.row)? && view.is_due(held)?) else {
+            continue;
+        };
         let guards = if view.is_wanted(held)? { view.guards(held.order)? } else { Vec::new() };
         if !guards.is_empty() {
             let (key, number) = (held.order_key.clone(), view.number(held.order)?);

@@ -1,22 +1,37 @@
 //! The simulator: a shop in memory that is a peer of the databases, and a world around it in which everything goes wrong.
 
+pub mod auditor;
 mod batch;
+mod books;
+pub mod choices;
 pub mod client;
-pub mod constraint;
+mod constraint;
 pub mod database;
-pub mod eval;
+mod eval;
+pub mod executor;
+pub mod faults;
 pub mod journal;
 mod ledger;
-pub mod link;
+mod link;
 pub mod locks;
 mod looks;
+pub mod lying_clock;
 pub mod mutation;
 pub mod own;
+pub mod run;
+pub mod seeds;
 pub mod shop;
-pub mod statements;
+pub mod shrink;
+mod statements;
 pub mod store;
-pub mod test_shop;
+mod sweeper;
+mod test_shop;
 pub mod time;
 pub mod value;
+mod workload;
+pub mod world;
 
 pub use test_shop::SimulatedShop;
+
+#[cfg(test)]
+mod planted;

@@ -104,12 +104,8 @@ impl Own {
                 let place = (profile, aside.order.to_string());
                 let before = self.set_aside.get(&place);
                 let (attempts, since) = before.map_or((0, at), |row| (row.attempts, row.since));
-                let row = AsideRow {
-                    aside,
-                    attempts: attempts.saturating_add(1),
-                    since,
-                    retry_at: at.saturating_add(HOUR),
-                };
+                let row =
+                    AsideRow { aside, attempts: attempts.saturating_add(1), since, retry_at: at.saturating_add(HOUR) };
                 self.set_aside.insert(place, row);
             }
         }

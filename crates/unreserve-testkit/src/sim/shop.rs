@@ -18,8 +18,8 @@ use super::database::Database;
 use super::eval::View;
 use super::ledger;
 use super::link::Link;
-use super::looks::{clock_evidence, explain, leftovers, outlook};
 use super::locks::{Mode, RowId};
+use super::looks::{clock_evidence, explain, leftovers, outlook};
 use super::mutation::Mutation;
 use super::statements::{fits, prepare};
 use super::store::{State, refusal};
@@ -57,6 +57,13 @@ impl MemoryShop {
     pub fn connect(database: &Database, access: Access, statement_timeout: Duration) -> Self {
         let link = Link::new(database, access, statement_timeout);
         Self { info: info(database, access), link }
+    }
+
+    /// The same for a dry run, which must neither lock nor write.
+    #[must_use]
+    pub fn dry(mut self) -> Self {
+        self.link.dry = true;
+        self
     }
 }
 

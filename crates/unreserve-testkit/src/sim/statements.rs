@@ -25,7 +25,7 @@ type Need<'a> = (&'a Table, &'a Column);
 ///
 /// # Errors
 /// The first that does not fit the tables, by name.
-pub fn prepare(plan: &Plan, state: &State) -> Result<(), ShopError> {
+pub(super) fn prepare(plan: &Plan, state: &State) -> Result<(), ShopError> {
     refuse_times(plan)?;
     STATEMENTS.iter().try_for_each(|name| fits(plan, state, name))
 }
@@ -34,7 +34,7 @@ pub fn prepare(plan: &Plan, state: &State) -> Result<(), ShopError> {
 ///
 /// # Errors
 /// `SchemaChanged`, with the statement's name.
-pub fn fits(plan: &Plan, state: &State, name: &'static str) -> Result<(), ShopError> {
+pub(super) fn fits(plan: &Plan, state: &State, name: &'static str) -> Result<(), ShopError> {
     for (table, column) in needs(plan, name) {
         let known = state.table(&table.name).and_then(|place| state.tables.get(place));
         if known.is_none_or(|known| known.place(&column.name).is_none()) {
@@ -49,7 +49,9 @@ fn needs<'a>(plan: &'a Plan, name: &str) -> Vec<Need<'a>> {
     let mut needs = line(plan);
     let (order, reservation) = (&plan.order.table, &plan.reservation.table);
     match name {
-        "clock_evidence" => needs.extend(plan.due.created_at.iter().map(|created| (home(plan, created), &created.column))),
+        "clock_evidence" => {
+            needs.extend(plan.due.created_at.iter().map(|created| (home(plan, created), &created.column)))
+        }
         "survey" | "lock_due" => needs.extend(plan.reservation.key.iter().map(|column| (reservation, column))),
         "examine_reservations" => {
             needs.push((reservation, &plan.reservation.quantity));
@@ -58,7 +60,8 @@ fn needs<'a>(plan: &'a Plan, name: &str) -> Vec<Need<'a>> {
         "lock_stock" => {
             needs.clear();
             for stock in &plan.stock {
-                let counters = stock.reserved.iter().chain(&stock.on_hand).chain(stock.set.iter().map(Assignment::column));
+                let counters =
+                    stock.reserved.iter().chain(&stock.on_hand).chain(stock.set.iter().map(Assignment::column));
                 needs.extend(stock.key.iter().map(|(own, _)| own).chain(counters).map(|column| (&stock.table, column)));
             }
         }
@@ -101,7 +104,8 @@ fn line(plan: &Plan) -> Vec<Need<'_>> {
 fn refuse_times(plan: &Plan) -> Result<(), ShopError> {
     for time in [Some(&plan.due.time), plan.due.created_at.as_ref()].into_iter().flatten() {
         if matches!(time.encoding, TimeEncoding::Text { .. } | TimeEncoding::DateTime(Zone::Named(_))) {
-            let message = format!("column `{}` is written in a way that the shop in memory does not read", time.column.name);
+            let message =
+                format!("column `{}` is written in a way that the shop in memory does not read", time.column.name);
             return Err(ShopError::new(ShopErrorKind::SchemaChanged, message));
         }
     }

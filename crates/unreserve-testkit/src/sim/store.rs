@@ -8,9 +8,9 @@ use unreserve_engine::model::{Key, SweepId};
 use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
 use super::constraint::Check;
-use super::journal::{Change, Commit, Event};
-use super::mutation::Mutation;
+use super::journal::{Change, Commit, Event, Note};
 use super::locks::{Locks, Mode, RowId, TxId};
+use super::mutation::Mutation;
 use super::own::{BatchRow, Own, OwnWrite};
 use super::value::Datum;
 use crate::shops::{ColumnKind, Table};
@@ -131,12 +131,25 @@ pub struct Tx {
     pub read_only: bool,
     /// What it waits for.
     pub waiting: Option<Waiting>,
+    /// What the shop says of it.
+    pub notes: Vec<Note>,
     /// Since when nobody has asked anything of it.
     pub idle_since: i64,
     refused: bool,
     lingers: bool,
     written: BTreeSet<(usize, Key)>,
     own: Vec<OwnWrite>,
+}
+
+/// Our part in a deadlock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OurPart {
+    /// None: it is the shop's own.
+    None,
+    /// Whoever found it waits for us.
+    InTheWay,
+    /// Whoever found it waits for somebody of the shop, who waits for us.
+    Further,
 }
 
 /// A transaction whose client is gone, as the server will find out.
@@ -163,6 +176,8 @@ pub struct State {
     pub txs: BTreeMap<TxId, Tx>,
     /// The connections, and whether each is ours.
     pub connections: BTreeMap<u64, bool>,
+    /// Those of them that belong to a dry run.
+    pub dry: BTreeSet<u64>,
     /// What the shop's triggers do.
     pub triggers: Vec<Trigger>,
     /// What happened, for the auditor; nothing is kept where nobody looks.
@@ -254,6 +269,7 @@ impl State {
             deadlock_timeout: self.deadlock_timeout.unwrap_or(DEADLOCK_TIMEOUT),
             read_only: false,
             waiting: None,
+            notes: Vec::new(),
             idle_since: now,
             refused: false,
             lingers: false,
@@ -377,8 +393,8 @@ impl State {
             self.own.apply(write);
         }
         if self.journal.is_some() {
-            let Tx { ours, began, connection, sweep, .. } = done;
-            let commit = Commit { connection, ours, sweep, began, at: database_now, changes, batch, lease_lost };
+            let Tx { ours, began, connection, sweep, notes, .. } = done;
+            let commit = Commit { connection, ours, sweep, began, at: database_now, changes, batch, notes, lease_lost };
             self.tell(Event::Committed(commit));
         }
         self.unlock(tx);
@@ -466,30 +482,37 @@ impl State {
         }
     }
 
-    /// Whether a transaction waits for itself, and whether one of ours is among those it waits for.
+    /// Whether a transaction waits for itself, and which part in that is ours.
     #[must_use]
-    pub fn deadlock(&self, tx: TxId) -> Option<bool> {
+    pub fn deadlock(&self, tx: TxId) -> Option<OurPart> {
+        let reached = self.waits_for(tx);
+        let in_circle = |id: &TxId| self.txs.get(id).is_some_and(|tx| tx.ours) && self.waits_for(*id).contains(&tx);
+        let waiting = self.txs.get(&tx)?.waiting.as_ref()?;
+        let directly = self.locks.in_the_way(tx, &waiting.row, waiting.mode).any(|id| in_circle(&id));
+        reached.contains(&tx).then(|| match (directly, reached.iter().any(in_circle)) {
+            (true, _) => OurPart::InTheWay,
+            (false, true) => OurPart::Further,
+            (false, false) => OurPart::None,
+        })
+    }
+
+    /// Everybody a transaction waits for, and whom they wait for.
+    fn waits_for(&self, tx: TxId) -> BTreeSet<TxId> {
         let mut seen = BTreeSet::new();
         let mut next = vec![tx];
-        let (mut circle, mut ours) = (false, false);
         while let Some(one) = next.pop() {
             let Some(waiting) = self.txs.get(&one).and_then(|tx| tx.waiting.as_ref()) else { continue };
-            for other in self.locks.in_the_way(one, &waiting.row, waiting.mode) {
-                circle |= other == tx;
-                ours |= self.txs.get(&other).is_some_and(|tx| tx.ours);
-                if seen.insert(other) {
-                    next.push(other);
-                }
-            }
+            next.extend(self.locks.in_the_way(one, &waiting.row, waiting.mode).filter(|other| seen.insert(*other)));
         }
-        circle.then_some(ours)
+        seen
     }
 }
 
 /// When a transaction of ours was idle for too long; one that waits for a lock is busy until it gives that up.
 fn idle_until(tx: &Tx) -> Option<i64> {
     let since = tx.waiting.as_ref().map_or(tx.idle_since, |waiting| waiting.until);
-    (tx.ours && !tx.lingers).then(|| since.saturating_add(IDLE))
+    // Whoever waits for ever is busy for ever.
+    (tx.ours && !tx.lingers).then(|| since.checked_add(IDLE)).flatten()
 }
 
 fn visible(versions: &Versions, tx: Option<TxId>) -> Option<&Values> {
@@ -509,10 +532,10 @@ fn run_triggers(
     let mut refused = false;
     for trigger in triggers {
         match trigger {
-            Trigger::Refuse(of, column, value) if *of == table.name => {
-                if table.place(column).and_then(|place| before.get(place)) == Some(value) {
-                    return Err(refusal(ShopErrorKind::Constraint, "23514", "the shop refuses this row"));
-                }
+            Trigger::Refuse(of, column, value)
+                if *of == table.name && table.place(column).and_then(|place| before.get(place)) == Some(value) =>
+            {
+                return Err(refusal(ShopErrorKind::Constraint, "23514", "the shop refuses this row"));
             }
             Trigger::Meddle(of, column) if *of == table.name => {
                 if let Some(Datum::Integer(number)) = table.place(column).and_then(|place| values.get_mut(place)) {

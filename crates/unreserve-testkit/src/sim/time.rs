@@ -52,6 +52,12 @@ impl Time {
         self.state().now
     }
 
+    /// Microseconds since it began.
+    #[must_use]
+    pub fn passed(&self) -> i64 {
+        self.now().saturating_sub(START)
+    }
+
     /// What the database's clock says.
     #[must_use]
     pub fn database_now(&self) -> i64 {
