@@ -122,6 +122,11 @@ impl Auditor {
                     sweep.excused.extend(skipped);
                     sweep.locked.extend(locked);
                 }
+                Event::StockBusy { sweep, table, key } => {
+                    let all = books::reservations(self.tables, state).into_iter();
+                    let holders = all.filter(|(_, row)| row.stock == (table, key.clone())).map(|(_, row)| row.order);
+                    self.sweeps.entry(sweep).or_default().excused.extend(holders);
+                }
                 Event::Undone { sweep } => {
                     let sweep = self.sweeps.entry(sweep).or_default();
                     let undone = std::mem::take(&mut sweep.locked);

@@ -169,7 +169,10 @@ impl MemoryBatch<'_> {
                 match wait {
                     StockWait::Bounded => self.link.database.lock(self.tx, &id, Mode::NoKeyUpdate).await?,
                     StockWait::None => {
-                        if !self.link.database.state().locks.take(self.tx, &id, Mode::NoKeyUpdate) {
+                        let mut state = self.link.database.state();
+                        if !state.locks.take(self.tx, &id, Mode::NoKeyUpdate) {
+                            let RowId { table, key } = id;
+                            state.tell(Event::StockBusy { sweep: self.sweep_id, table, key });
                             continue;
                         }
                     }

@@ -64,6 +64,15 @@ pub enum Event {
         /// What it left out.
         skipped: Vec<Key>,
     },
+    /// A batch left out a stock row that others had locked, and with it the orders that hold it.
+    StockBusy {
+        /// Its sweep.
+        sweep: SweepId,
+        /// The table of the row.
+        table: usize,
+        /// Its key.
+        key: Key,
+    },
     /// A batch was rolled back, or its client went away.
     Undone {
         /// Its sweep.
@@ -98,6 +107,7 @@ impl Event {
                 Some(format!("a batch releases {}", list(&released.collect::<Vec<_>>())))
             }
             Self::Committed(_) => None,
+            Self::StockBusy { table, key, .. } => Some(format!("a batch finds row {key} of table {table} busy")),
             Self::LockedDue { locked, skipped, .. } => {
                 Some(format!("a batch locks [{}], and leaves out [{}]", list(locked), list(skipped)))
             }

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use unreserve_engine::model::{Key, Quantity};
 use unreserve_engine::plan::{ClockEvidence, SKEW, ZONE_WIDTH};
 use unreserve_engine::shop::{
-    ConditionValueSeen, Explanation, GuardSeen, GuardedOrder, Leftovers, Outlook, ReservationSeen, ShopError,
+    ConditionValueSeen, Explanation, GuardSeen, GuardedOrder, Leftovers, OrderName, Outlook, ReservationSeen, ShopError,
 };
 
 use super::eval::View;
 use super::ledger;
+use super::store::Values;
 
 /// How many reservations the clock is judged by.
 const WITNESSES: usize = 1_000;
@@ -102,14 +103,20 @@ pub(super) fn leftovers(view: &View<'_>, outlook: Outlook, count_limit: u64) -> 
 /// Everything a sweep would look at for one order.
 pub(super) fn explain(view: &View<'_>, wanted: &str) -> Result<Option<Explanation>, ShopError> {
     let place = view.table(&view.plan.order.table.name)?.0;
-    let mut found = None;
+    let name = OrderName::parse(wanted);
+    let mut all = Vec::new();
     for (key, row) in view.state.rows(place, None) {
-        if view.number(row)?.as_deref() == Some(wanted) {
-            found = Some((key, row));
+        if name.number && view.number(row)?.as_deref() == Some(name.text) {
+            all.push(explanation(view, (key, row))?);
         }
     }
-    let found = found.or_else(|| view.state.entry(place, &Key::single(wanted), None));
-    let Some((key, order)) = found else { return Ok(None) };
+    if let Some(found) = view.state.entry(place, &Key::single(name.text), None).filter(|_| name.key) {
+        all.push(explanation(view, found)?);
+    }
+    name.the_one(all)
+}
+
+fn explanation(view: &View<'_>, (key, order): (&Key, &Values)) -> Result<Explanation, ShopError> {
     let (unpaid, cancelled) = view.status(order)?;
     let mut seen = Explanation {
         key: key.clone(),
@@ -148,5 +155,5 @@ pub(super) fn explain(view: &View<'_>, wanted: &str) -> Result<Option<Explanatio
     seen.reservations.sort_by_key(|reservation| reservation.expires_at);
     let aside = ledger::orders_set_aside(&view.state.own, Some(&view.plan.profile), (view.now, u32::MAX));
     seen.set_aside = aside.into_iter().find(|aside| aside.order == key.to_string());
-    Ok(Some(seen))
+    Ok(seen)
 }

@@ -94,8 +94,15 @@ impl<'a> Line<'a> {
         };
         let mut pieces = vec![first];
         loop {
-            let Some(piece) = pieces.pop().or_else(|| self.busy.pop_front().map(Piece::Some)) else {
-                return self.settle_suspects().await;
+            let piece = match pieces.pop() {
+                Some(piece) => piece,
+                None => match self.busy.pop_front() {
+                    Some(busy) => {
+                        self.pause(ShopErrorKind::LockTimeout, busy.tries).await;
+                        Piece::Some(busy)
+                    }
+                    None => return self.settle_suspects().await,
+                },
             };
             let began = self.clock.elapsed();
             match self.attempt(&piece).await {
@@ -109,13 +116,18 @@ impl<'a> Line<'a> {
     }
 
     fn apart(&self, orders: Vec<Named>) -> Piece {
-        Piece::Some(Orders { orders, tries: 0, since: self.clock.elapsed(), wait: StockWait::Bounded })
+        Piece::Some(self.first_try(orders))
+    }
+
+    /// Nothing is waited for at first: whoever waits while holding orders may be one in a circle of waiters.
+    fn first_try(&self, orders: Vec<Named>) -> Orders {
+        Orders { orders, tries: 0, since: self.clock.elapsed(), wait: StockWait::None }
     }
 
     async fn attempt(&mut self, piece: &Piece) -> Result<Done, Failed> {
         let (selection, wait) = match piece {
             Piece::Rest { after, .. } => {
-                (Selection { after: after.clone(), only: None, limit: self.pace.size() }, StockWait::Bounded)
+                (Selection { after: after.clone(), only: None, limit: self.pace.size() }, StockWait::None)
             }
             // All reservations of these orders, of which each may have many.
             Piece::Some(Orders { orders, wait, .. }) => {
@@ -155,6 +167,8 @@ impl<'a> Line<'a> {
         }
         match piece {
             Piece::Rest { .. } => {
+                let busy = self.first_try(done.busy);
+                self.park(busy);
                 // The bound holds also where more came due while the sweep ran; what is left is the next one's.
                 let enough = self.orders_released >= self.request.max_orders;
                 if let Some(next) = done.next.filter(|_| !enough) {
@@ -179,7 +193,9 @@ impl<'a> Line<'a> {
         }
         if self.clock.elapsed().saturating_sub(orders.since) < PATIENCE {
             let tries = orders.tries.saturating_add(1).min(TRIES);
-            self.busy.push_back(Orders { tries, wait: StockWait::Bounded, ..orders });
+            // A row that is never seen free is waited for in the end, so that it cannot starve its orders.
+            let wait = if tries < TRIES { StockWait::None } else { StockWait::Bounded };
+            self.busy.push_back(Orders { tries, wait, ..orders });
         } else {
             for (key, number) in orders.orders {
                 self.protect(key, number, "busy".to_owned());
@@ -223,7 +239,7 @@ impl<'a> Line<'a> {
                 if let Some(next) = next {
                     pieces.push(Piece::Rest { after: Some(next), tries: 0 });
                 }
-                Orders { orders, tries: 0, since: self.clock.elapsed(), wait: StockWait::Bounded }
+                self.first_try(orders)
             }
             Piece::Some(piece) => Orders { orders, ..piece },
         };
@@ -233,8 +249,10 @@ impl<'a> Line<'a> {
     /// Takes a failed batch apart; an order that fails alone is tried again, then kept out of the way.
     async fn isolate(&mut self, failed: Orders, error: ShopError, pieces: &mut Vec<Piece>) -> Result<(), SweepError> {
         let lock = matches!(error.kind, ShopErrorKind::Retry | ShopErrorKind::LockTimeout);
-        if lock && failed.wait == StockWait::Bounded {
+        if lock {
             self.pace = self.pace.after_lock_error();
+        }
+        if lock && failed.wait == StockWait::Bounded {
             if failed.tries > 0 {
                 self.pause(error.kind, failed.tries).await;
             }
