@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use unreserve_testkit::servers::{
-    Durability, PostgresServer, SHARED_POSTGRES, ServerError, find_postgres, runs_as_root,
+    Durability, MariaDbServer, PostgresServer, SHARED_MARIADB, SHARED_POSTGRES, ServerError, find_mariadb,
+    find_postgres, runs_as_root,
 };
 
 use crate::programs::{cargo, has_cargo_command, run as run_program, workspace_root};
@@ -35,16 +36,29 @@ struct Running {
     _server: Box<dyn std::any::Any>,
 }
 
-const SERVERS: &[ServerKind] = &[ServerKind {
-    name: "PostgreSQL",
-    variable: SHARED_POSTGRES,
-    package: "postgresql",
-    find: || find_postgres().map(drop),
-    start: || {
-        let server = PostgresServer::start(Durability::Fast)?;
-        Ok(Running { url: server.url("postgres"), _server: Box::new(server) })
+const SERVERS: &[ServerKind] = &[
+    ServerKind {
+        name: "PostgreSQL",
+        variable: SHARED_POSTGRES,
+        package: "postgresql",
+        find: || find_postgres().map(drop),
+        start: || {
+            let server = PostgresServer::start(Durability::Fast)?;
+            Ok(Running { url: server.url("postgres"), _server: Box::new(server) })
+        },
     },
-}];
+    ServerKind {
+        name: "MariaDB",
+        variable: SHARED_MARIADB,
+        // The programs alone: `mariadb-server` would start a server of the system's as well.
+        package: "mariadb-server-core",
+        find: || find_mariadb().map(drop),
+        start: || {
+            let server = MariaDbServer::start()?;
+            Ok(Running { url: server.url("mysql"), _server: Box::new(server) })
+        },
+    },
+];
 
 /// Runs all tests. The servers end with this process, however it ends.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -84,7 +98,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn make_available(kind: &ServerKind) -> Result<(), Failure> {
     match (kind.find)() {
         Ok(()) => return Ok(()),
-        Err(ServerError::NotFound) => {}
+        Err(ServerError::NotFound | ServerError::MariaDbNotFound) => {}
         Err(other) => return Err(other.into()),
     }
     let debian = Path::new("/etc/debian_version").exists();

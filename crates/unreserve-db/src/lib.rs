@@ -4,6 +4,7 @@
 //! conformance test, and golden files.
 
 mod deadline;
+mod mysql;
 mod postgres;
 mod sqlite;
 mod verify;
@@ -35,6 +36,13 @@ const DIALECTS: &[Dialect] = &[
         open: postgres::open,
         grants: postgres::grants,
         index: postgres::index_statement,
+    },
+    Dialect {
+        schemes: &["mysql", "mariadb"],
+        example: "mysql://user@host/database",
+        open: mysql::open,
+        grants: mysql::grants,
+        index: mysql::index_statement,
     },
     Dialect {
         schemes: &["sqlite"],

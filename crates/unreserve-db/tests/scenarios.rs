@@ -6,7 +6,7 @@ use unreserve_db::{Options, open};
 use unreserve_engine::shop::{Answer, Shop};
 use unreserve_testkit::failure::Failure;
 use unreserve_testkit::scenario_tests;
-use unreserve_testkit::shops::{PostgresShop, SqliteShop, TestShop};
+use unreserve_testkit::shops::{MariaDbShop, PostgresShop, SqliteShop, TestShop};
 
 fn opener(url: String, statement_timeout: Duration) -> Answer<'static, Box<dyn Shop>> {
     open(&url, Options { statement_timeout, ..Options::default() })
@@ -16,10 +16,15 @@ fn postgres_shop() -> Result<Box<dyn TestShop>, Failure> {
     PostgresShop::make(opener)
 }
 
+fn mariadb_shop() -> Result<Box<dyn TestShop>, Failure> {
+    MariaDbShop::make(opener)
+}
+
 fn sqlite_shop() -> Result<Box<dyn TestShop>, Failure> {
     SqliteShop::make(opener)
 }
 
 scenario_tests!(postgres, super::postgres_shop);
+scenario_tests!(mysql, super::mariadb_shop);
 scenario_tests!(sqlite, super::sqlite_shop);
 scenario_tests!(memory, unreserve_testkit::sim::SimulatedShop::make);

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection};
 
 use super::ServerError;
 
@@ -22,6 +22,12 @@ pub(super) fn run(url: &str, statement: &str) -> Result<(), ServerError> {
 fn run_here(url: &str, statement: &str) -> Result<(), ServerError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServerError::Thread)?;
     runtime.block_on(async {
+        if url.starts_with("mysql:") {
+            let mut connection = MySqlConnection::connect(url).await.map_err(refused("connect"))?;
+            // Not prepared: some statements cannot be.
+            connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await.map_err(refused(statement))?;
+            return connection.close().await.map_err(refused("disconnect"));
+        }
         let mut connection = PgConnection::connect(url).await.map_err(refused("connect"))?;
         connection.execute(AssertSqlSafe(statement)).await.map_err(refused(statement))?;
         connection.close().await.map_err(refused("disconnect"))

@@ -26,6 +26,33 @@ pub fn find_postgres() -> Result<PostgresBinaries, ServerError> {
     find_in(&path, Path::new(VERSIONED_ROOT)).ok_or(ServerError::NotFound)
 }
 
+/// The two programs that a throw-away MariaDB server needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MariaDbBinaries {
+    /// Makes a new data directory.
+    pub install: PathBuf,
+    /// The server.
+    pub mariadbd: PathBuf,
+}
+
+/// Where the server's program stands, which is not on everybody's PATH.
+const SYSTEM_PROGRAMS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"];
+
+/// Finds MariaDB's programs: on PATH, else where systems keep them.
+///
+/// # Errors
+/// [`ServerError::MariaDbNotFound`] where one of them is nowhere.
+pub fn find_mariadb() -> Result<MariaDbBinaries, ServerError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places: Vec<PathBuf> = std::env::split_paths(&path).chain(SYSTEM_PROGRAMS.map(PathBuf::from)).collect();
+    mariadb_in(&places).ok_or(ServerError::MariaDbNotFound)
+}
+
+fn mariadb_in(places: &[PathBuf]) -> Option<MariaDbBinaries> {
+    let find = |name: &str| places.iter().map(|place| place.join(name)).find(|path| path.is_file());
+    Some(MariaDbBinaries { install: find("mariadb-install-db")?, mariadbd: find("mariadbd")? })
+}
+
 fn find_in(path: &OsStr, versioned_root: &Path) -> Option<PostgresBinaries> {
     std::env::split_paths(path).chain(newest_first(versioned_root)).find_map(|directory| both_in(&directory))
 }
@@ -83,6 +110,17 @@ mod tests {
         let path = std::env::join_paths([root.path().join("half"), root.path().join("whole")]).unwrap();
         let found = find_in(&path, &root.path().join("versions")).unwrap();
         assert_eq!(found.initdb, root.path().join("whole/initdb"));
+    }
+
+    #[test]
+    fn mariadbs_two_programs_may_stand_apart_but_both_must_be_there() {
+        let root = tempfile::tempdir().unwrap();
+        let (bin, sbin) = (root.path().join("bin"), root.path().join("sbin"));
+        install(&bin, &["mariadb-install-db"]);
+        assert_eq!(mariadb_in(&[bin.clone(), sbin.clone()]), None);
+        install(&sbin, &["mariadbd"]);
+        let found = mariadb_in(&[bin.clone(), sbin.clone()]).unwrap();
+        assert_eq!((found.install, found.mariadbd), (bin.join("mariadb-install-db"), sbin.join("mariadbd")));
     }
 
     #[test]

@@ -3,14 +3,18 @@
 mod account;
 mod client;
 mod finding;
+mod mariadb;
 mod postgres;
 mod shared;
 mod supervisor;
 
 pub use account::runs_as_root;
-pub use finding::{PostgresBinaries, find_postgres};
+pub use finding::{MariaDbBinaries, PostgresBinaries, find_mariadb, find_postgres};
+pub use mariadb::MariaDbServer;
 pub use postgres::{Durability, PASSWORD_USERS, PostgresServer};
-pub use shared::{FreshDatabase, SHARED_POSTGRES, SharedServer, fresh_database, shared_server};
+pub use shared::{
+    FreshDatabase, SHARED_MARIADB, SHARED_POSTGRES, SharedServer, fresh_database, fresh_mariadb, shared_server,
+};
 
 use std::path::PathBuf;
 
@@ -21,6 +25,9 @@ pub enum ServerError {
     /// No directory holds both `initdb` and `postgres`.
     #[error("the programs `initdb` and `postgres` were not found on PATH or in `/usr/lib/postgresql/*/bin`")]
     NotFound,
+    /// One of `mariadbd` and `mariadb-install-db` is nowhere.
+    #[error("the programs `mariadbd` and `mariadb-install-db` were not found on PATH or where systems keep them")]
+    MariaDbNotFound,
     /// A database server refuses to run as root, and no other account was found to run it as.
     #[error("a database server does not run as root, and neither `postgres` nor `nobody` is an account here")]
     NoAccount,

@@ -4,9 +4,8 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use super::supervisor::{Ending, Event, Supervisor, Task};
+use super::supervisor::{Ending, Event, LOOK, LOOKS_MAX, Supervisor, Task};
 use super::{ServerError, account, client, finding};
 
 /// The role whose members need their password (SCRAM-SHA-256) over TCP. Everybody else is trusted.
@@ -17,12 +16,6 @@ const SUPERUSER: &str = "postgres";
 
 /// How often a start is tried with another port when somebody was faster to take the one we were given.
 const PORTS_TRIED: u32 = 5;
-
-/// How long preparing, starting or ending may take at most, in looks of [`LOOK`] each: one minute.
-const LOOKS_MAX: u32 = 3_000;
-
-/// The pause between two looks whether the server answers.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// Whether the server waits for the disk.
 ///
@@ -70,7 +63,7 @@ impl PostgresServer {
         let directory = task.directory.clone();
         let supervisor = Supervisor::start(task)?;
         let mut server = Self { supervisor, directory, port, pid: 0 };
-        server.wait_for("prepare itself in time", |event| (event == Event::Prepared(0)).then_some(()))?;
+        server.supervisor.wait_for("prepare itself in time", |event| (event == Event::Prepared(0)).then_some(()))?;
         configure(&server.directory.join("data"), durability)?;
         server.run()?;
         client::run(&server.url("postgres"), &format!("CREATE ROLE {PASSWORD_USERS} NOLOGIN"))?;
@@ -138,7 +131,7 @@ impl PostgresServer {
 
     fn end_and_run(&mut self, ending: Ending) -> Result<(), ServerError> {
         self.supervisor.order_end(ending)?;
-        self.wait_for("end in time", |event| matches!(event, Event::Ended(_)).then_some(()))?;
+        self.supervisor.wait_for("end in time", |event| matches!(event, Event::Ended(_)).then_some(()))?;
         // After a kill its children need a moment to notice, and until then a new server refuses to start on their data.
         let mut tries_left = LOOKS_MAX;
         loop {
@@ -154,7 +147,7 @@ impl PostgresServer {
     /// Starts the prepared server and waits until it answers or has ended.
     fn run(&mut self) -> Result<(), ServerError> {
         self.supervisor.order_start()?;
-        self.pid = self.wait_for("start in time", |event| match event {
+        self.pid = self.supervisor.wait_for("start in time", |event| match event {
             Event::Started(pid) => Some(pid),
             _ => None,
         })?;
@@ -167,16 +160,6 @@ impl PostgresServer {
             }
         }
         Err(self.supervisor.failure("did not answer in time"))
-    }
-
-    /// Waits for the one event that `wanted` accepts; any other event, or none in time, is an error.
-    fn wait_for<T>(&mut self, what: &str, wanted: impl Fn(Event) -> Option<T>) -> Result<T, ServerError> {
-        for _ in 0..LOOKS_MAX {
-            if let Some(event) = self.supervisor.next_event(LOOK)? {
-                return wanted(event).ok_or_else(|| self.supervisor.failure(format!("reported {event:?}")));
-            }
-        }
-        Err(self.supervisor.failure(format!("did not {what}")))
     }
 }
 
@@ -246,7 +229,7 @@ fn change(path: &Path, edit: impl FnOnce(&mut String)) -> Result<(), ServerError
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> Result<u16, ServerError> {
+pub(super) fn free_port() -> Result<u16, ServerError> {
     let port = |listener: TcpListener| Ok(listener.local_addr()?.port());
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(port).map_err(|source| ServerError::File {
         action: "ask for a free port on",

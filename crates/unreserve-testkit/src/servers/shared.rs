@@ -2,10 +2,13 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::{Durability, PostgresServer, ServerError, client};
+use super::{Durability, MariaDbServer, PostgresServer, ServerError, client};
 
 /// The environment variable that names the suite's server: a superuser's URL to the database `postgres`.
 pub const SHARED_POSTGRES: &str = "UNRESERVE_TEST_POSTGRES";
+
+/// The same for MariaDB: the superuser's URL to the database `mysql`.
+pub const SHARED_MARIADB: &str = "UNRESERVE_TEST_MARIADB";
 
 /// The server that the tests of this process share: the suite's, or else one of this process.
 #[derive(Debug)]
@@ -51,6 +54,26 @@ fn find_or_start() -> Result<SharedServer, ServerError> {
     }
 }
 
+/// The MariaDB server to test on, found or started like the [`shared_server`].
+fn shared_mariadb() -> Result<&'static str, ServerError> {
+    static SERVER: OnceLock<(String, Option<MariaDbServer>)> = OnceLock::new();
+    static STARTING: Mutex<()> = Mutex::new(());
+
+    let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((url, _)) = SERVER.get() {
+        return Ok(url);
+    }
+    let server = match std::env::var(SHARED_MARIADB) {
+        Ok(url) if split_url(&url).is_some() => (url, None),
+        Ok(_) => return Err(ServerError::Url { variable: SHARED_MARIADB }),
+        Err(_) => {
+            let server = MariaDbServer::start()?;
+            (server.url("mysql"), Some(server))
+        }
+    };
+    Ok(&SERVER.get_or_init(|| server).0)
+}
+
 /// An empty database for one test; it is dropped, whoever is still connected, when this value is.
 #[derive(Debug)]
 pub struct FreshDatabase {
@@ -64,6 +87,16 @@ pub struct FreshDatabase {
 /// [`ServerError`] when there is no server or it refuses.
 pub fn fresh_database() -> Result<FreshDatabase, ServerError> {
     let superuser_url = shared_server()?.superuser_url.clone();
+    let name = create_database(&superuser_url)?;
+    Ok(FreshDatabase { superuser_url, name })
+}
+
+/// Creates an empty database on the shared MariaDB server.
+///
+/// # Errors
+/// [`ServerError`] when there is no server or it refuses.
+pub fn fresh_mariadb() -> Result<FreshDatabase, ServerError> {
+    let superuser_url = shared_mariadb()?.to_owned();
     let name = create_database(&superuser_url)?;
     Ok(FreshDatabase { superuser_url, name })
 }
@@ -91,8 +124,26 @@ impl FreshDatabase {
 impl Drop for FreshDatabase {
     fn drop(&mut self) {
         // A test may have stopped the server; the suite's end removes whatever is left.
-        drop(client::run(&self.superuser_url, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)));
+        drop(client::run(&self.superuser_url, &drop_statement(&self.superuser_url, &self.name)));
     }
+}
+
+/// Drops a database, whoever is still connected to it, and the accounts that belong to it.
+fn drop_statement(superuser_url: &str, name: &str) -> String {
+    if !superuser_url.starts_with("mysql:") {
+        return format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+    }
+    // Whoever has a transaction open would be waited for.
+    format!(
+        "BEGIN NOT ATOMIC
+           DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;
+           SET SESSION lock_wait_timeout = 10;
+           FOR p IN (SELECT id FROM information_schema.processlist WHERE db = '{name}') DO KILL p.id; END FOR;
+           FOR u IN (SELECT user FROM mysql.user WHERE user LIKE '{name}%') DO
+             EXECUTE IMMEDIATE CONCAT('DROP USER `', u.user, '`@`%`'); END FOR;
+           DROP DATABASE IF EXISTS {name};
+         END"
+    )
 }
 
 /// Creates a database with a name that no other process can have chosen.

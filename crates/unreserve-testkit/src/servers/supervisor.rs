@@ -16,6 +16,12 @@ const SCRIPT: &str = include_str!("supervise.sh");
 /// How many lines of the server's log an error shows.
 const LOG_LINES_SHOWN: usize = 15;
 
+/// How long preparing, starting or ending may take at most, in looks of [`LOOK`] each: one minute.
+pub(super) const LOOKS_MAX: u32 = 3_000;
+
+/// The pause between two looks whether the server answers.
+pub(super) const LOOK: Duration = Duration::from_millis(20);
+
 /// What the shell reports, one line each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
@@ -121,6 +127,16 @@ impl Supervisor {
             Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => Err(self.failure("lost its watcher")),
         }
+    }
+
+    /// Waits for the one event that `wanted` accepts; any other event, or none in time, is an error.
+    pub(super) fn wait_for<T>(&mut self, what: &str, wanted: impl Fn(Event) -> Option<T>) -> Result<T, ServerError> {
+        for _ in 0..LOOKS_MAX {
+            if let Some(event) = self.next_event(LOOK)? {
+                return wanted(event).ok_or_else(|| self.failure(format!("reported {event:?}")));
+            }
+        }
+        Err(self.failure(format!("did not {what}")))
     }
 
     /// The error that says `what` happened and shows the end of the log.

@@ -5,6 +5,7 @@
 //! all can join as well.
 
 mod malikli;
+mod mariadb;
 mod postgres;
 mod seen;
 mod sqlite;
@@ -18,6 +19,7 @@ use unreserve_engine::shop::{Answer, Shop};
 use crate::failure::{Failure, Wait};
 
 pub use malikli::{DROPS, ORDERS, PAYMENTS, RESERVATIONS, Rules, VARIANTS, malikli_tables};
+pub use mariadb::MariaDbShop;
 pub use postgres::PostgresShop;
 pub use seen::{BatchSeen, EntrySeen, LedgerSeen, OrderSeen, Pool, ReservationSeen, SetAsideSeen, Snapshot, StockSeen};
 pub use sqlite::SqliteShop;
@@ -94,6 +96,15 @@ pub enum Fault<'a> {
     },
 }
 
+/// What an error's code says, in a database's own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// The database chose us as the victim of a deadlock.
+    Deadlock,
+    /// A statement that had to wait for a row was ended.
+    LockedTooLong,
+}
+
 /// Whose table is read.
 #[derive(Debug, Clone, Copy)]
 pub enum Source<'a> {
@@ -116,6 +127,9 @@ pub trait TestShop: Send + Sync {
 
     /// How many sessions of this database wait for a lock right now.
     fn waiting_sessions(&self) -> Wait<'_, u64>;
+
+    /// The code by which this database tells something.
+    fn code(&self, code: Code) -> &'static str;
 
     /// Provokes a fault. One that this database does not know is a failure: no case asks for it there.
     fn provoke<'a>(&'a self, fault: Fault<'a>) -> Wait<'a, ()>;

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, Ro
 use unreserve_engine::shop::{Answer, Shop};
 
 use super::table::{Cell, ColumnKind, Row, Statements, Table, double_quoted as quoted, text_literal};
-use super::{Access, Fault, Opener, Session, Source, TestShop};
+use super::{Access, Code, Fault, Opener, Session, Source, TestShop};
 use crate::failure::{Failure, Wait};
 use crate::servers::{FreshDatabase, fresh_database};
 
@@ -118,6 +118,13 @@ impl TestShop for PostgresShop {
         Box::pin(self.count(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
         ))
+    }
+
+    fn code(&self, code: Code) -> &'static str {
+        match code {
+            Code::Deadlock => "40P01",
+            Code::LockedTooLong => "57014",
+        }
     }
 
     fn provoke<'a>(&'a self, fault: Fault<'a>) -> Wait<'a, ()> {

@@ -13,7 +13,7 @@ use super::store::Trigger;
 use super::time::Pace;
 use super::value::Datum;
 use crate::failure::{Failure, Wait, present};
-use crate::shops::{Access, Fault, Row, Session, Source, Table, TestShop};
+use crate::shops::{Access, Code, Fault, Row, Session, Source, Table, TestShop};
 
 /// A shop in memory, in which whoever waits moves the time.
 pub struct SimulatedShop(Database);
@@ -45,6 +45,13 @@ impl TestShop for SimulatedShop {
     fn session(&self) -> Wait<'_, Box<dyn Session>> {
         let client = Client::new(&self.0);
         Box::pin(async move { Ok(Box::new(MemorySession(client)) as Box<dyn Session>) })
+    }
+
+    fn code(&self, code: Code) -> &'static str {
+        match code {
+            Code::Deadlock => "40P01",
+            Code::LockedTooLong => "57014",
+        }
     }
 
     fn waiting_sessions(&self) -> Wait<'_, u64> {

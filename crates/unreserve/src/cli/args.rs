@@ -51,7 +51,7 @@ pub(crate) struct SetupArgs {
     /// Print the exact rights that this profile needs
     #[arg(long)]
     pub(crate) print_grants: bool,
-    /// The database role that the printed rights are for
+    /// The database role that the printed rights are for; where roles have hosts, `name@host`
     #[arg(long, value_name = "NAME", default_value = "unreserve", requires = "print_grants")]
     pub(crate) role: String,
 }

@@ -106,7 +106,7 @@ pub(super) static DATABASE_URL: SettingDoc = SettingDoc {
     flag: Some("--database-url"),
     env: &["UNRESERVE_DATABASE_URL", "DATABASE_URL"],
     secret: true,
-    meaning: "The shop's database, as `postgres://user:password@host/name` or `sqlite://shop.db`. A file that holds a password must not be readable by others.",
+    meaning: "The shop's database, as `postgres://user:password@host/name`, `mysql://user:password@host/name` or `sqlite://shop.db`. A file that holds a password must not be readable by others.",
     ..PLAIN
 };
 

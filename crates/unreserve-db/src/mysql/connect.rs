@@ -1,0 +1,265 @@
+//! The one connection: made when it is needed, dropped as soon as its state is in doubt.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, MySqlConnection, SqlSafeStr};
+use unreserve_engine::shop::{ShopError, ShopErrorKind};
+
+use super::errors::{connect_error, statement_error};
+use crate::Options;
+use crate::deadline::within;
+
+/// How long our own tables' rows are waited for: longer than any batch of ours.
+pub(super) const OWN_WAIT_SECONDS: u64 = 3;
+
+/// How many prepared statements are kept: all that one sweep uses. The server has only so many for everybody (16,382 unless
+/// it is told otherwise); but one that is closed after each run costs a packet that nobody answers, and the next one waits
+/// for the 40 ms until the other side says that it came.
+const STATEMENTS_KEPT: usize = 64;
+
+/// The two products of this family, as far as their settings differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Product {
+    /// MariaDB.
+    MariaDb,
+    /// MySQL.
+    MySql,
+}
+
+/// A connection, or the means to make one.
+pub(super) struct Link {
+    connect: MySqlConnectOptions,
+    limits: Options,
+    pub(super) product: Product,
+    /// Whether other nodes of a cluster commit as well: then every transaction waits for what they have committed.
+    pub(super) cluster: bool,
+    connection: Option<MySqlConnection>,
+}
+
+/// What a transaction is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+}
+
+impl Link {
+    /// Reads the address; connects at the first statement.
+    pub(super) fn new(url: &str, limits: Options) -> Result<Self, ShopError> {
+        let connect = MySqlConnectOptions::from_str(url).map_err(|error| connect_error(&error))?;
+        if connect.get_database().is_none_or(str::is_empty) {
+            return Err(ShopError::new(ShopErrorKind::Refused, "the database address names no database")
+                .hint("write it as mysql://user:password@host/database"));
+        }
+        let connect = connect
+            .statement_cache_capacity(STATEMENTS_KEPT)
+            // Everything else is set at the beginning of every transaction.
+            .timezone(None)
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .disable_statement_logging();
+        Ok(Self { connect, limits, product: Product::MariaDb, cluster: false, connection: None })
+    }
+
+    /// Drops the connection: the server rolls back whatever was open.
+    pub(super) fn cut(&mut self) {
+        self.connection = None;
+    }
+
+    /// Takes the connection out, so that a caller who goes away in the middle of a statement leaves none behind.
+    async fn take(&mut self) -> Result<MySqlConnection, ShopError> {
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
+        }
+        let made = within(self.limits.connect_timeout, "connect", MySqlConnection::connect_with(&self.connect)).await;
+        let made = made.map_err(|error| {
+            error.hint("is the server running, and are host and port right? a firewall may be in the way")
+        })?;
+        made.map_err(|error| connect_error(&error))
+    }
+
+    /// The client waits a little longer than the server, whose own timeout gives the better error.
+    fn deadline(&self) -> Duration {
+        self.limits.statement_timeout.saturating_mul(2)
+    }
+
+    /// Keeps the connection unless the error leaves it in doubt.
+    fn keep<T>(
+        &mut self,
+        connection: MySqlConnection,
+        outcome: Result<Result<T, sqlx::Error>, ShopError>,
+        statement: &'static str,
+    ) -> Result<T, ShopError> {
+        let outcome = outcome.and_then(|answer| answer.map_err(|error| statement_error(&error, statement)));
+        let in_doubt = outcome.as_ref().is_err_and(|error| error.kind == ShopErrorKind::Disconnected);
+        if !in_doubt {
+            self.connection = Some(connection);
+        }
+        outcome
+    }
+
+    /// Sends statements without parameters in one message.
+    pub(super) async fn simple(&mut self, name: &'static str, sql: String) -> Result<(), ShopError> {
+        let mut connection = self.take().await?;
+        let outcome = within(self.deadline(), name, connection.execute(sqlx::raw_sql(AssertSqlSafe(sql)))).await;
+        self.keep(connection, outcome, name).map(|_| ())
+    }
+
+    /// Runs a statement and reads its rows.
+    pub(super) async fn rows(
+        &mut self,
+        name: &'static str,
+        sql: &str,
+        arguments: MySqlArguments,
+    ) -> Result<Vec<MySqlRow>, ShopError> {
+        let mut connection = self.take().await?;
+        let query = sqlx::query_with(AssertSqlSafe(sql), arguments);
+        let outcome = within(self.deadline(), name, query.fetch_all(&mut connection)).await;
+        self.keep(connection, outcome, name)
+    }
+
+    /// Runs a statement and counts the rows it found: the driver asks for those, not only for those it changed.
+    pub(super) async fn execute(
+        &mut self,
+        name: &'static str,
+        sql: &str,
+        arguments: MySqlArguments,
+    ) -> Result<u64, ShopError> {
+        let mut connection = self.take().await?;
+        let query = sqlx::query_with(AssertSqlSafe(sql), arguments);
+        let outcome = within(self.deadline(), name, query.execute(&mut connection)).await;
+        self.keep(connection, outcome, name).map(|done| done.rows_affected())
+    }
+
+    /// Has the server prepare a statement, and runs nothing.
+    pub(super) async fn prepare(&mut self, name: &'static str, sql: &str) -> Result<(), ShopError> {
+        let mut connection = self.take().await?;
+        let sql = AssertSqlSafe(sql.to_owned()).into_sql_str();
+        let outcome = within(self.deadline(), name, connection.prepare(sql)).await;
+        self.keep(connection, outcome.map(|answer| answer.map(|_| ())), name)
+    }
+
+    async fn begin(&mut self, access: Access, wait_seconds: u64) -> Result<(), ShopError> {
+        let word = if access == Access::Read { "READ ONLY" } else { "READ WRITE" };
+        let settings = settings(self.product, self.cluster, self.limits.statement_timeout, wait_seconds);
+        let sql = format!("{settings}; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION {word}");
+        let begun = self.simple("begin", sql).await;
+        if begun.is_err() {
+            // Some of it may have been done.
+            self.cut();
+        }
+        begun
+    }
+
+    /// Begins a transaction that reads.
+    pub(super) async fn begin_read(&mut self) -> Result<(), ShopError> {
+        self.begin(Access::Read, 1).await
+    }
+
+    /// Begins a transaction of our own tables' housekeeping.
+    pub(super) async fn begin_write(&mut self) -> Result<(), ShopError> {
+        self.begin(Access::Write, OWN_WAIT_SECONDS).await
+    }
+
+    /// Begins a batch: no lock of the shop's is waited for longer than the second that is the least that can be said.
+    pub(super) async fn begin_batch(&mut self) -> Result<(), ShopError> {
+        self.begin(Access::Write, 1).await
+    }
+
+    /// From the first lock on, a customer may be waiting: no statement may take longer than the budget.
+    pub(super) async fn limit_statements(&mut self, budget: Duration) -> Result<(), ShopError> {
+        let limit = statement_limit(self.product, budget.min(self.limits.statement_timeout));
+        self.simple("limit", format!("SET SESSION {limit}")).await
+    }
+
+    /// Commits; nothing may cut that short on the server.
+    pub(super) async fn commit(&mut self) -> Result<(), ShopError> {
+        let unlimited = match self.product {
+            Product::MariaDb => "SET SESSION max_statement_time = 0; ",
+            Product::MySql => "",
+        };
+        self.simple("commit", format!("{unlimited}COMMIT")).await
+    }
+
+    /// Undoes what is open; where that fails the connection goes, which undoes it as well.
+    pub(super) async fn rollback(&mut self) -> Result<(), ShopError> {
+        if self.connection.is_none() {
+            return Ok(());
+        }
+        let outcome = self.simple("rollback", "ROLLBACK".to_owned()).await;
+        if outcome.is_err() {
+            self.cut();
+        }
+        outcome
+    }
+
+    /// Ends a transaction: commits what was read or written if all went well, else rolls back.
+    pub(super) async fn end<T>(&mut self, outcome: Result<T, ShopError>) -> Result<T, ShopError> {
+        match outcome {
+            Ok(value) => match self.commit().await {
+                Ok(()) => Ok(value),
+                Err(error) => {
+                    self.cut();
+                    Err(error)
+                }
+            },
+            Err(error) => {
+                let _ = self.rollback().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Everything that a transaction relies on, said again at the beginning of each: a proxy may have handed us another
+/// connection of the server's. Strict, so that nothing is cut to fit; without the rules about zero dates, which many shops'
+/// tables hold.
+fn settings(product: Product, cluster: bool, statement_timeout: Duration, wait_seconds: u64) -> String {
+    let limit = statement_limit(product, statement_timeout);
+    let own = match product {
+        // A process that was stopped in mid-batch must not keep the shop's rows for long.
+        Product::MariaDb => ", idle_transaction_timeout = 2",
+        Product::MySql => "",
+    };
+    let causal = if cluster { ", wsrep_sync_wait = 1" } else { "" };
+    format!(
+        "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', \
+         autocommit = 1, sql_safe_updates = 0, innodb_lock_wait_timeout = {wait_seconds}, lock_wait_timeout = {wait_seconds}, {limit}{own}{causal}"
+    )
+}
+
+/// The server's limit on one statement; MySQL knows one for reading statements only.
+fn statement_limit(product: Product, limit: Duration) -> String {
+    let millis = limit.as_millis().max(1);
+    match product {
+        Product::MariaDb => {
+            let (seconds, rest) = (limit.as_secs(), limit.subsec_millis().max(u32::from(limit.as_secs() == 0)));
+            format!("max_statement_time = {seconds}.{rest:03}")
+        }
+        Product::MySql => format!("max_execution_time = {millis}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_a_database_is_refused() {
+        for url in ["mysql://shop@host", "mariadb://shop@host/"] {
+            let error = Link::new(url, Options::default()).map(|_| ()).unwrap_err();
+            assert_eq!(error.kind, ShopErrorKind::Refused, "{url}");
+        }
+        assert!(Link::new("mariadb://shop:secret@host:3307/shop", Options::default()).is_ok());
+    }
+
+    #[test]
+    fn a_limit_is_never_none() {
+        assert_eq!(statement_limit(Product::MariaDb, Duration::from_millis(300)), "max_statement_time = 0.300");
+        assert_eq!(statement_limit(Product::MariaDb, Duration::from_secs(5)), "max_statement_time = 5.000");
+        assert_eq!(statement_limit(Product::MariaDb, Duration::ZERO), "max_statement_time = 0.001");
+        assert_eq!(statement_limit(Product::MySql, Duration::ZERO), "max_execution_time = 1");
+    }
+}
