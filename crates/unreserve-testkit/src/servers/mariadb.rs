@@ -168,6 +168,8 @@ fn task(port: u16, settings: &str) -> Result<Task, ServerError> {
         format!("--datadir={data}"),
         "--auth-root-authentication-method=normal".to_owned(),
         "--skip-test-db".to_owned(),
+        // In a directory that they share, servers that start up together remove each other's temporary tables.
+        format!("--tmpdir={}", directory.path().display()),
         "--innodb-log-file-size=32M".to_owned(),
     ];
     let run = [
