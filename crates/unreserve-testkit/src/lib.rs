@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod conformance;
 pub mod failure;
+pub mod proof;
 pub mod scenario;
 pub mod servers;
 pub mod shops;

@@ -12,7 +12,7 @@ pub mod ledger;
 pub mod locking;
 pub mod outlook;
 pub mod set_aside;
-mod steps;
+pub(crate) mod steps;
 pub mod survey;
 pub mod values;
 

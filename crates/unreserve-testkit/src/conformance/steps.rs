@@ -12,17 +12,17 @@ use crate::failure::{Failure, equal};
 use crate::shops::Sweeper;
 
 /// Everything, up to a limit.
-pub(super) fn all(limit: u32) -> Selection {
+pub(crate) fn all(limit: u32) -> Selection {
     Selection { after: None, only: None, limit }
 }
 
 /// Takes the lease, which must be free.
-pub(super) async fn acquire(shop: &mut dyn CheckedShop, sweeper: &Sweeper) -> Result<(), Failure> {
+pub(crate) async fn acquire(shop: &mut dyn CheckedShop, sweeper: &Sweeper) -> Result<(), Failure> {
     equal(&shop.acquire(&sweeper.holder, &sweeper.start).await?, &Acquired::Yes, "taking the lease")
 }
 
 /// Locks what is due, and gives the orders' keys in the order they came.
-pub(super) async fn lock(batch: &mut dyn Batch) -> Result<Vec<Key>, Failure> {
+pub(crate) async fn lock(batch: &mut dyn Batch) -> Result<Vec<Key>, Failure> {
     let mut keys: Vec<Key> = Vec::new();
     for row in batch.lock_due(&all(100)).await? {
         if !keys.contains(&row.key) {
@@ -33,13 +33,13 @@ pub(super) async fn lock(batch: &mut dyn Batch) -> Result<Vec<Key>, Failure> {
 }
 
 /// Locks what is due, and examines it.
-pub(super) async fn examine(batch: &mut dyn Batch) -> Result<Vec<ExaminedOrder>, Failure> {
+pub(crate) async fn examine(batch: &mut dyn Batch) -> Result<Vec<ExaminedOrder>, Failure> {
     let keys = lock(batch).await?;
     Ok(batch.examine(&keys).await?)
 }
 
 /// What the engine decides to release.
-pub(super) fn releases(plan: &Plan, orders: Vec<ExaminedOrder>) -> Vec<Release> {
+pub(crate) fn releases(plan: &Plan, orders: Vec<ExaminedOrder>) -> Vec<Release> {
     let may_cancel = !plan.order.cancel.is_empty();
     orders
         .into_iter()
@@ -51,7 +51,7 @@ pub(super) fn releases(plan: &Plan, orders: Vec<ExaminedOrder>) -> Vec<Release> 
 }
 
 /// Locks and examines, locks the stock, and works out what is to be written.
-pub(super) async fn prepare(batch: &mut dyn Batch, plan: &Plan) -> Result<Settlement, Failure> {
+pub(crate) async fn prepare(batch: &mut dyn Batch, plan: &Plan) -> Result<Settlement, Failure> {
     let releases = releases(plan, examine(batch).await?);
     let stock: BTreeSet<StockRef> =
         releases.iter().flat_map(|release| &release.due).flat_map(|due| due.stock.clone()).collect();
@@ -60,7 +60,7 @@ pub(super) async fn prepare(batch: &mut dyn Batch, plan: &Plan) -> Result<Settle
 }
 
 /// What the ledger is told of a settlement.
-pub(super) fn record(batch_id: BatchId, settlement: &Settlement) -> Result<BatchRecord, Failure> {
+pub(crate) fn record(batch_id: BatchId, settlement: &Settlement) -> Result<BatchRecord, Failure> {
     Ok(BatchRecord {
         batch_id,
         reservations: u64::try_from(settlement.reservations.len())?,
@@ -72,7 +72,7 @@ pub(super) fn record(batch_id: BatchId, settlement: &Settlement) -> Result<Batch
 }
 
 /// Everything a batch does before its commit.
-pub(super) async fn write(batch: &mut dyn Batch, plan: &Plan, batch_id: BatchId) -> Result<BatchRecord, Failure> {
+pub(crate) async fn write(batch: &mut dyn Batch, plan: &Plan, batch_id: BatchId) -> Result<BatchRecord, Failure> {
     let settlement = prepare(batch, plan).await?;
     batch.release(&settlement.stock, &settlement.reservations).await?;
     if !settlement.cancel.is_empty() {
@@ -84,7 +84,7 @@ pub(super) async fn write(batch: &mut dyn Batch, plan: &Plan, batch_id: BatchId)
 }
 
 /// One whole batch, which must be committed.
-pub(super) async fn whole_batch(shop: &mut dyn CheckedShop, sweeper: &Sweeper) -> Result<BatchRecord, Failure> {
+pub(crate) async fn whole_batch(shop: &mut dyn CheckedShop, sweeper: &Sweeper) -> Result<BatchRecord, Failure> {
     let plan = shop.plan().clone();
     let start = sweeper.batch();
     let batch_id = start.batch_id;
@@ -95,7 +95,7 @@ pub(super) async fn whole_batch(shop: &mut dyn CheckedShop, sweeper: &Sweeper) -
 }
 
 /// The end of a sweep that went well.
-pub(super) fn end(sweeper: &Sweeper) -> SweepEnd {
+pub(crate) fn end(sweeper: &Sweeper) -> SweepEnd {
     SweepEnd {
         sweep_id: sweeper.start.sweep_id,
         ending: Ending::Done,

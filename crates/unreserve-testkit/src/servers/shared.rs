@@ -102,6 +102,16 @@ pub fn fresh_mariadb() -> Result<FreshDatabase, ServerError> {
 }
 
 impl FreshDatabase {
+    /// Creates an empty database on a server that is not shared.
+    ///
+    /// # Errors
+    /// [`ServerError`] when the server refuses.
+    pub fn on(server: &PostgresServer) -> Result<Self, ServerError> {
+        let superuser_url = server.url("postgres");
+        let name = create_database(&superuser_url)?;
+        Ok(Self { superuser_url, name })
+    }
+
     /// The URL over TCP, as the superuser.
     #[must_use]
     pub fn url(&self) -> String {

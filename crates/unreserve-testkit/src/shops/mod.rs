@@ -133,6 +133,30 @@ pub trait TestShop: Send + Sync {
 
     /// Provokes a fault. One that this database does not know is a failure: no case asks for it there.
     fn provoke<'a>(&'a self, fault: Fault<'a>) -> Wait<'a, ()>;
+
+    /// The address to give to the program.
+    ///
+    /// # Errors
+    /// This shop is nowhere that another process could reach.
+    fn url(&self) -> Result<String, Failure> {
+        Err(Failure::new("this shop has no address"))
+    }
+
+    /// How many orders were released after a payment of theirs had been committed, by the database's own order of
+    /// commits; nothing where it keeps none.
+    fn released_after_payment(&self) -> Wait<'_, Option<u64>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// How many deadlocks the database has found among its sessions; nothing where it does not count them.
+    fn deadlocks(&self) -> Wait<'_, Option<u64>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Kills the server with 9 and starts it again on the same data; returns when it answers.
+    fn crash(&self) -> Wait<'_, ()> {
+        Box::pin(async { Err(Failure::new("there is no server of this shop alone")) })
+    }
 }
 
 /// One connection of the shop itself. Outside `begin` and `commit` every statement is its own transaction.
@@ -160,6 +184,11 @@ pub trait Session: Send {
 
     /// Locks the rows that hold `rows` until the transaction ends, and counts them.
     fn lock<'a>(&'a mut self, table: &'a str, rows: Row<'a>) -> Wait<'a, u64>;
+
+    /// Deletes every row of the Malikli shop and of our own tables, all but who holds the lease.
+    fn clear(&mut self) -> Wait<'_, ()> {
+        Box::pin(async { Err(Failure::new("this shop cannot be cleared")) })
+    }
 
     /// Reads these columns of every row as text, in the order of the columns.
     fn read<'a>(&'a mut self, table: Source<'a>, columns: &'a [&'a str]) -> Wait<'a, Vec<Vec<Option<String>>>>;

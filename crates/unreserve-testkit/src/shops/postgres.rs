@@ -1,5 +1,6 @@
 //! A test shop in PostgreSQL.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -8,8 +9,8 @@ use unreserve_engine::shop::{Answer, Shop};
 
 use super::table::{Cell, ColumnKind, Row, Statements, Table, double_quoted as quoted, text_literal};
 use super::{Access, Code, Fault, Opener, Session, Source, TestShop};
-use crate::failure::{Failure, Wait};
-use crate::servers::{FreshDatabase, fresh_database};
+use crate::failure::{Failure, Wait, present};
+use crate::servers::{Durability, FreshDatabase, PostgresServer, fresh_database};
 
 /// A role that may read every table.
 const READER: &str = "reader";
@@ -22,6 +23,8 @@ const STATEMENTS: Statements = Statements { quote: quoted, literal, type_of };
 pub struct PostgresShop {
     database: FreshDatabase,
     opener: Opener,
+    /// Held for as long as the shop, where it has a server of its own.
+    alone: Option<Mutex<PostgresServer>>,
 }
 
 impl PostgresShop {
@@ -30,7 +33,17 @@ impl PostgresShop {
     /// # Errors
     /// There is no server.
     pub fn make(opener: Opener) -> Result<Box<dyn TestShop>, Failure> {
-        Ok(Box::new(Self { database: fresh_database()?, opener }))
+        Ok(Box::new(Self { database: fresh_database()?, opener, alone: None }))
+    }
+
+    /// Makes an empty shop on a server of its own, which may be killed.
+    ///
+    /// # Errors
+    /// No server can be started.
+    pub fn make_alone(opener: Opener) -> Result<Box<dyn TestShop>, Failure> {
+        let server = PostgresServer::start(Durability::Fast)?;
+        let database = FreshDatabase::on(&server)?;
+        Ok(Box::new(Self { database, opener, alone: Some(Mutex::new(server)) }))
     }
 
     /// A role's name that no other test has: roles belong to the whole server.
@@ -127,6 +140,27 @@ impl TestShop for PostgresShop {
         }
     }
 
+    fn url(&self) -> Result<String, Failure> {
+        Ok(self.database.url())
+    }
+
+    fn released_after_payment(&self) -> Wait<'_, Option<u64>> {
+        Box::pin(async move { self.count(RELEASED_AFTER_PAYMENT).await.map(Some) })
+    }
+
+    fn deadlocks(&self) -> Wait<'_, Option<u64>> {
+        let sql = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+        Box::pin(async move { self.count(sql).await.map(Some) })
+    }
+
+    fn crash(&self) -> Wait<'_, ()> {
+        Box::pin(async move {
+            let alone = present(self.alone.as_ref(), "server of this shop alone")?;
+            let mut server = alone.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(server.crash()?)
+        })
+    }
+
     fn provoke<'a>(&'a self, fault: Fault<'a>) -> Wait<'a, ()> {
         Box::pin(async move {
             let sql = match fault {
@@ -221,6 +255,17 @@ fn type_of(kind: ColumnKind) -> String {
     }
 }
 
+/// Everything but our version and the lease.
+const CLEAR: &str = "DELETE FROM unreserve.entry; DELETE FROM unreserve.batch; DELETE FROM unreserve.set_aside;
+    DELETE FROM unreserve.sweep_end; DELETE FROM unreserve.sweep; DELETE FROM orders_payment;
+    DELETE FROM orders_inventoryreservation; DELETE FROM orders_order; DELETE FROM products_productvariant;
+    DELETE FROM drops_dropproduct";
+
+/// A payment that is visible in the order of commits before the batch that released its order.
+const RELEASED_AFTER_PAYMENT: &str = "SELECT count(DISTINCT e.order_key) FROM unreserve.entry AS e
+    JOIN unreserve.batch AS b ON b.batch_id = e.batch_id JOIN orders_payment AS p ON p.order_id::text = e.order_key
+    WHERE p.status = 'succeeded' AND pg_xact_commit_timestamp(p.xmin) < pg_xact_commit_timestamp(b.xmin)";
+
 struct PostgresSession {
     connection: PgConnection,
 }
@@ -267,6 +312,10 @@ impl Session for PostgresSession {
 
     fn lock<'a>(&'a mut self, table: &'a str, rows: Row<'a>) -> Wait<'a, u64> {
         self.run(STATEMENTS.lock(table, rows))
+    }
+
+    fn clear(&mut self) -> Wait<'_, ()> {
+        self.done(CLEAR.to_owned())
     }
 
     fn read<'a>(&'a mut self, table: Source<'a>, columns: &'a [&'a str]) -> Wait<'a, Vec<Vec<Option<String>>>> {

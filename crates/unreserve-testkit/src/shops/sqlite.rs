@@ -84,6 +84,10 @@ impl TestShop for SqliteShop {
         "5"
     }
 
+    fn url(&self) -> Result<String, Failure> {
+        Ok(format!("sqlite://{}", self.path().display()))
+    }
+
     fn provoke<'a>(&'a self, fault: Fault<'a>) -> Wait<'a, ()> {
         Box::pin(async move {
             let sql = match fault {
@@ -144,6 +148,12 @@ fn type_of(kind: ColumnKind) -> String {
     }
 }
 
+/// Everything but our version and the lease.
+const CLEAR: &str = "DELETE FROM unreserve_entry; DELETE FROM unreserve_batch; DELETE FROM unreserve_set_aside;
+    DELETE FROM unreserve_sweep_end; DELETE FROM unreserve_sweep; DELETE FROM orders_payment;
+    DELETE FROM orders_inventoryreservation; DELETE FROM orders_order; DELETE FROM products_productvariant;
+    DELETE FROM drops_dropproduct";
+
 struct SqliteSession {
     connection: SqliteConnection,
 }
@@ -190,6 +200,10 @@ impl Session for SqliteSession {
 
     fn lock<'a>(&'a mut self, _: &'a str, _: Row<'a>) -> Wait<'a, u64> {
         Box::pin(async { Err(Failure::new("there are no row locks here")) })
+    }
+
+    fn clear(&mut self) -> Wait<'_, ()> {
+        self.done(CLEAR.to_owned())
     }
 
     fn read<'a>(&'a mut self, table: Source<'a>, columns: &'a [&'a str]) -> Wait<'a, Vec<Vec<Option<String>>>> {

@@ -1,0 +1,39 @@
+//! The process's own clock, for sweeps that the proof runs inside itself.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use unreserve_engine::sweep::Clock;
+
+/// A clock that really waits.
+#[derive(Debug, Clone, Copy)]
+pub struct RealClock(Instant);
+
+impl RealClock {
+    /// A clock that starts now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Default for RealClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for RealClock {
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn sleep<'a>(&'a self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+
+    fn jitter(&self) -> u64 {
+        RandomState::new().build_hasher().finish()
+    }
+}

@@ -1,0 +1,49 @@
+//! The proof in small: every layer of RELIABILITY's plan on every database. `cargo xtask proof` runs the same in large.
+#![expect(clippy::print_stdout, reason = "what a layer did is shown where a test fails or is asked for")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use unreserve_db::{Options, open};
+use unreserve_engine::shop::{Answer, Shop};
+use unreserve_testkit::failure::Failure;
+use unreserve_testkit::proof::{Arena, Intensity};
+use unreserve_testkit::proof_tests;
+use unreserve_testkit::shops::{PostgresShop, SqliteShop, TestShop};
+
+fn opener(url: String, statement_timeout: Duration) -> Answer<'static, Box<dyn Shop>> {
+    open(&url, Options { statement_timeout, ..Options::default() })
+}
+
+fn postgres_shop() -> Result<Box<dyn TestShop>, Failure> {
+    PostgresShop::make(opener)
+}
+
+fn postgres_alone() -> Result<Box<dyn TestShop>, Failure> {
+    PostgresShop::make_alone(opener)
+}
+
+fn sqlite_shop() -> Result<Box<dyn TestShop>, Failure> {
+    SqliteShop::make(opener)
+}
+
+fn program() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_unreserve"))
+}
+
+fn postgres() -> Arena {
+    Arena {
+        database: "PostgreSQL",
+        make: postgres_shop,
+        make_alone: Some(postgres_alone),
+        program: program(),
+        intensity: Intensity::Ci,
+    }
+}
+
+fn sqlite() -> Arena {
+    Arena { database: "SQLite", make: sqlite_shop, make_alone: None, program: program(), intensity: Intensity::Ci }
+}
+
+proof_tests!(on_postgres, super::postgres(), [interleave]);
+proof_tests!(on_sqlite, super::sqlite(), [interleave]);
