@@ -15,8 +15,10 @@ mod clock;
 mod customer;
 mod deadlocks;
 mod interleave;
+mod kills;
 mod market;
 mod network;
+mod program;
 mod proxy;
 mod soak;
 
@@ -112,6 +114,18 @@ pub const LAYERS: &[Layer] = &[
         number: "L3",
         tries: "a shop that locks stock rows in the opposite order",
         run: deadlocks::run,
+    },
+    Layer {
+        name: "kills",
+        number: "L4",
+        tries: "kill -9 of the program at named moments and at random ones",
+        run: kills::program,
+    },
+    Layer {
+        name: "crashes",
+        number: "L4",
+        tries: "kill -9 of the database under load, and of both",
+        run: kills::database,
     },
     Layer {
         name: "network",

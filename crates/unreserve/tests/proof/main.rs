@@ -53,5 +53,5 @@ fn sqlite() -> Arena {
     }
 }
 
-proof_tests!(on_postgres, super::postgres(), [interleave, soak, deadlocks, network]);
-proof_tests!(on_sqlite, super::sqlite(), [interleave, soak, deadlocks, network]);
+proof_tests!(on_postgres, super::postgres(), [interleave, soak, deadlocks, kills, crashes, network]);
+proof_tests!(on_sqlite, super::sqlite(), [interleave, soak, deadlocks, kills, crashes, network]);
