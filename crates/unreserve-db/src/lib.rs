@@ -4,6 +4,7 @@
 //! conformance test, and golden files.
 
 mod deadline;
+mod halt;
 mod mysql;
 mod postgres;
 mod sqlite;

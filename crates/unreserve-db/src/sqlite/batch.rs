@@ -22,6 +22,7 @@ use super::ledger;
 use super::render::{Line, Statements};
 use super::rows;
 use super::values::{Parameters, instant, json_key, json_quantity};
+use crate::halt::reach;
 use crate::verify::{changed_rows, stands_as_written};
 
 /// One examination reads no more reservations than this: nobody's order has so many.
@@ -69,7 +70,10 @@ pub(super) async fn begin<'a>(
     };
     let passed = batch.pass_fence(start.token).await;
     match passed {
-        Ok(()) => Ok(batch),
+        Ok(()) => {
+            reach("begun");
+            Ok(batch)
+        }
         Err(error) => {
             let _ = batch.undo().await;
             Err(error)
@@ -316,19 +320,36 @@ impl Batch for SqliteBatch<'_> {
     }
 
     fn lock_due<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, Vec<LockedOrder>> {
-        Box::pin(candidates(self.link, self.plan, &self.statements.lock_due, self.cutoff_ms, selection))
+        Box::pin(async move {
+            let found = candidates(self.link, self.plan, &self.statements.lock_due, self.cutoff_ms, selection).await;
+            reach("locked");
+            found
+        })
     }
 
     fn examine<'a>(&'a mut self, orders: &'a [Key]) -> Answer<'a, Vec<ExaminedOrder>> {
-        Box::pin(examine(self.link, (self.plan, self.statements), self.cutoff_ms, orders, Unreadable::Fail))
+        Box::pin(async move {
+            let statements = (self.plan, self.statements);
+            let examined = examine(self.link, statements, self.cutoff_ms, orders, Unreadable::Fail).await;
+            reach("examined");
+            examined
+        })
     }
 
     fn lock_stock<'a>(&'a mut self, stock: &'a [StockRef], _: StockWait) -> Answer<'a, Vec<StockRow>> {
-        Box::pin(counters(self.link, (self.plan, self.statements), stock, Unreadable::Fail))
+        Box::pin(async move {
+            let rows = counters(self.link, (self.plan, self.statements), stock, Unreadable::Fail).await;
+            reach("stock");
+            rows
+        })
     }
 
     fn release<'a>(&'a mut self, stock: &'a [StockChange], reservations: &'a [EndedReservation]) -> Answer<'a, ()> {
-        Box::pin(self.release_rows(stock, reservations))
+        Box::pin(async move {
+            let released = self.release_rows(stock, reservations).await;
+            reach("released");
+            released
+        })
     }
 
     fn cancel_orders<'a>(&'a mut self, orders: &'a [Key]) -> Answer<'a, ()> {
@@ -343,14 +364,22 @@ impl Batch for SqliteBatch<'_> {
             epoch: self.epoch,
             cutoff_ms: self.cutoff_ms,
         };
-        Box::pin(ledger::append(self.link, place, record, entries))
+        Box::pin(async move {
+            let appended = ledger::append(self.link, place, record, entries).await;
+            reach("appended");
+            appended
+        })
     }
 
     fn commit<'a>(mut self: Box<Self>) -> Pin<Box<dyn Future<Output = Committed> + Send + 'a>>
     where
         Self: 'a,
     {
-        Box::pin(async move { self.commit_all().await })
+        Box::pin(async move {
+            let committed = self.commit_all().await;
+            reach("committed");
+            committed
+        })
     }
 
     fn rollback<'a>(mut self: Box<Self>) -> Answer<'a, ()>

@@ -8,7 +8,7 @@ use super::program::{Program, Running, ended_with};
 use super::proxy::{Action, Break, Proxy, server_of};
 use super::{Arena, Chance, Figures, audit, block_on, on_threads};
 use crate::failure::{Failure, equal, holds};
-use crate::shops::{MakeShop, Rules, World};
+use crate::shops::{MakeShop, Rules, Snapshot, World};
 
 /// How many kills: at named moments, at random, and of the database.
 const CI: [u64; 3] = [210, 100, 50];
@@ -72,9 +72,22 @@ async fn ready(arena: &Arena, make: MakeShop) -> Result<(World, Program), Failur
     Ok((world, program))
 }
 
+/// What stands when the server has finished what it had heard of: tables are read one after the other, so twice the same.
+async fn settled(world: &mut World) -> Result<Snapshot, Failure> {
+    let mut last = world.look().await?;
+    for _ in 0..200 {
+        let now = world.look().await?;
+        if now == last {
+            return Ok(now);
+        }
+        last = now;
+    }
+    Err(Failure::new("the shop does not come to rest after a kill"))
+}
+
 /// After a kill: what stands is whole, and the next run finishes it. Tells whether something had been committed.
 async fn finish(world: &mut World, program: &Program, orders: usize) -> Result<bool, Failure> {
-    let killed = world.look().await?;
+    let killed = settled(world).await?;
     audit::stands(&killed)?;
     program.must_sweep("state")?;
     let after = audit::shop(world).await?;
@@ -104,7 +117,7 @@ async fn at_moments(arena: &Arena, chance: &mut Chance, kills: u64) -> Result<u6
             tokio::time::sleep(Duration::from_micros(chance.below(3_000))).await;
         }
         running.kill()?;
-        drop(proxy);
+        proxy.close().await;
         let done = finish(&mut world, &program, 16).await;
         committed += u64::from(done.map_err(|failure| failure.during(&format!("kill {kill} at {place:?}")))?);
     }
@@ -141,12 +154,12 @@ async fn at_random(arena: &Arena, chance: &mut Chance, kills: u64) -> Result<u64
     let (mut world, program) = ready(arena, arena.make).await?;
     let (mut committed, mut life) = (0, 150_000_u64);
     for kill in 0..kills {
-        refill(&mut world, 24).await?;
-        let mut running = Running::start(&mut program.sweep(&program.url, "state", &["--batch-size", BATCH]))?;
-        tokio::time::sleep(Duration::from_micros(chance.below(life))).await;
+        refill(&mut world, 40).await?;
+        let mut running = Running::start(&mut program.sweep(&program.url, "state", &["--batch-size", "2"]))?;
+        tokio::time::sleep(Duration::from_micros(life / 2 + chance.below(life / 2))).await;
         let ended = running.has_ended()?;
         running.kill()?;
-        let done = finish(&mut world, &program, 24).await;
+        let done = finish(&mut world, &program, 40).await;
         let done = done.map_err(|failure| failure.during(&format!("random kill {kill}")))?;
         committed += u64::from(done && !ended);
         life = if done { life - life / 12 } else { life + life / 5 }.clamp(10_000, 5_000_000);

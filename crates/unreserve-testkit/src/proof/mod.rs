@@ -12,14 +12,17 @@
 pub mod audit;
 mod chance;
 mod clock;
+mod clocks;
 mod customer;
 mod deadlocks;
+mod instances;
 mod interleave;
 mod kills;
 mod market;
 mod network;
 mod program;
 mod proxy;
+mod resources;
 mod soak;
 
 use std::path::PathBuf;
@@ -61,6 +64,8 @@ pub struct Arena {
     pub make: MakeShop,
     /// Makes a shop on a server of its own that may be killed; nothing where there is no server.
     pub make_alone: Option<MakeShop>,
+    /// Whether PgBouncer speaks for the database.
+    pub pooled: bool,
     /// Connects `unreserve` to an address.
     pub opener: Opener,
     /// The program, where a layer needs it as a process.
@@ -132,6 +137,24 @@ pub const LAYERS: &[Layer] = &[
         number: "L5",
         tries: "a connection that is slow, cut off or silent at every moment of a batch",
         run: network::run,
+    },
+    Layer {
+        name: "clocks",
+        number: "L6",
+        tries: "a process whose clock and zone are wrong, and columns without a zone",
+        run: clocks::run,
+    },
+    Layer {
+        name: "instances",
+        number: "L7",
+        tries: "eight instances at once, one that is frozen, and a pooler between",
+        run: instances::run,
+    },
+    Layer {
+        name: "resources",
+        number: "L8",
+        tries: "no room, no handles, nobody who reads, and a great deal to do",
+        run: resources::run,
     },
 ];
 

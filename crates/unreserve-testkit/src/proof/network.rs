@@ -109,7 +109,9 @@ async fn broken(arena: &Arena, world: &World, place: Break) -> Result<bool, Fail
         proxy.arm(place);
     }
     let outcome = sweep(shop.as_mut(), &RealClock::hurried(4), &request(5), &mut Silent).await;
-    holds(!proxy.is_armed(), "the sweep came to the moment at which its connection breaks")?;
+    let armed = proxy.is_armed();
+    proxy.close().await;
+    holds(!armed, "the sweep came to the moment at which its connection breaks")?;
     match outcome {
         Ok(outcome) if outcome.stopped_by.is_none() => Ok(true),
         Ok(outcome) => passes(outcome.stopped_by),

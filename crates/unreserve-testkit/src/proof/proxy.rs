@@ -49,11 +49,12 @@ struct State {
     broke: Notify,
 }
 
-/// A proxy; whatever it holds open is closed when it is dropped.
+/// A proxy.
 pub(super) struct Proxy {
     address: SocketAddr,
     state: Arc<State>,
-    _tasks: JoinSet<()>,
+    close: Arc<Notify>,
+    tasks: JoinSet<()>,
 }
 
 impl Proxy {
@@ -63,8 +64,9 @@ impl Proxy {
         let address = listener.local_addr()?;
         let state = Arc::new(State::default());
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, server, Arc::clone(&state)));
-        Ok(Self { address, state, _tasks: tasks })
+        let close = Arc::new(Notify::new());
+        tasks.spawn(accept(listener, server, Arc::clone(&state), Arc::clone(&close)));
+        Ok(Self { address, state, close, tasks })
     }
 
     /// The address of a shop, through this proxy.
@@ -83,6 +85,12 @@ impl Proxy {
         self.state.armed.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
+    /// Closes whatever it holds open, and returns when that is done.
+    pub(super) async fn close(mut self) {
+        self.close.notify_one();
+        while self.tasks.join_next().await.is_some() {}
+    }
+
     /// Waits for the break.
     pub(super) async fn broke(&self) {
         self.state.broke.notified().await;
@@ -96,11 +104,19 @@ pub(super) fn server_of(url: &str) -> Result<SocketAddr, Failure> {
     present(server, "server in the shop's address")
 }
 
-async fn accept(listener: TcpListener, server: SocketAddr, state: Arc<State>) {
+async fn accept(listener: TcpListener, server: SocketAddr, state: Arc<State>, close: Arc<Notify>) {
     let mut connections = JoinSet::new();
-    while let Ok((client, _)) = listener.accept().await {
-        connections.spawn(connection(client, server, Arc::clone(&state)));
+    loop {
+        tokio::select! {
+            () = close.notified() => break,
+            accepted = listener.accept() => {
+                if let Ok((client, _)) = accepted {
+                    connections.spawn(connection(client, server, Arc::clone(&state)));
+                }
+            }
+        }
     }
+    connections.shutdown().await;
 }
 
 async fn connection(client: TcpStream, server: SocketAddr, state: Arc<State>) {

@@ -4,6 +4,7 @@ mod account;
 mod client;
 mod finding;
 mod mariadb;
+mod pgbouncer;
 mod postgres;
 mod shared;
 mod supervisor;
@@ -11,6 +12,7 @@ mod supervisor;
 pub use account::runs_as_root;
 pub use finding::{MariaDbBinaries, PostgresBinaries, find_mariadb, find_postgres};
 pub use mariadb::MariaDbServer;
+pub use pgbouncer::{PgBouncer, PoolMode, find_pgbouncer};
 pub use postgres::{Durability, PASSWORD_USERS, PostgresServer};
 pub use shared::{
     FreshDatabase, SHARED_MARIADB, SHARED_POSTGRES, SharedServer, fresh_database, fresh_mariadb, shared_server,
@@ -28,6 +30,12 @@ pub enum ServerError {
     /// One of `mariadbd` and `mariadb-install-db` is nowhere.
     #[error("the programs `mariadbd` and `mariadb-install-db` were not found on PATH or where systems keep them")]
     MariaDbNotFound,
+    /// The pooler is not installed.
+    #[error(
+        "the program `pgbouncer` was not found on PATH or in `/usr/sbin`; on Debian or Ubuntu: \
+         sudo apt-get update && sudo apt-get install -y pgbouncer"
+    )]
+    NoPooler,
     /// A database server refuses to run as root, and no other account was found to run it as.
     #[error("a database server does not run as root, and neither `postgres` nor `nobody` is an account here")]
     NoAccount,

@@ -35,6 +35,7 @@ fn postgres() -> Arena {
     Arena {
         database: "PostgreSQL",
         make: postgres_shop,
+        pooled: true,
         opener,
         make_alone: Some(postgres_alone),
         program: program(),
@@ -47,11 +48,12 @@ fn sqlite() -> Arena {
         database: "SQLite",
         make: sqlite_shop,
         make_alone: None,
+        pooled: false,
         opener,
         program: program(),
         intensity: Intensity::Ci,
     }
 }
 
-proof_tests!(on_postgres, super::postgres(), [interleave, soak, deadlocks, kills, crashes, network]);
-proof_tests!(on_sqlite, super::sqlite(), [interleave, soak, deadlocks, kills, crashes, network]);
+proof_tests!(on_postgres, super::postgres(), [interleave, soak, deadlocks, kills, crashes, network, clocks, instances, resources]);
+proof_tests!(on_sqlite, super::sqlite(), [interleave, soak, deadlocks, kills, crashes, network, clocks, instances, resources]);
