@@ -70,7 +70,7 @@ async fn naive_or_not(arena: &Arena, naive: bool) -> Result<World, Failure> {
 ///
 /// # Errors
 /// It is not installed.
-pub fn library() -> Result<PathBuf, Failure> {
+fn library() -> Result<PathBuf, Failure> {
     let found = LIBRARIES.into_iter().map(PathBuf::from).find(|path| path.is_file());
     found.ok_or_else(|| {
         Failure::new("libfaketime is not here; on Debian or Ubuntu: sudo apt-get update && sudo apt-get install -y faketime")

@@ -71,7 +71,9 @@ impl PgBouncer {
         }
         // From here on the supervisor removes it.
         let directory = directory.keep();
-        let run = vec![program.display().to_string(), settings.display().to_string()];
+        // A shell's background process ignores QUIT, which is how the supervisor ends a server, and this one keeps it so.
+        let run = ["env", "--default-signal=QUIT", &program.display().to_string(), &settings.display().to_string()];
+        let run = run.map(str::to_owned).to_vec();
         let mut supervisor = Supervisor::start(Task { directory, prepare: vec!["true".to_owned()], run, account })?;
         supervisor.order_start()?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
