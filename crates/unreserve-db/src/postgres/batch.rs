@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 use unreserve_engine::ledger::{BatchRecord, Entry};
 use unreserve_engine::model::{
-    BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, Position, Quantity, StockChange, StockRef, StockRow,
-    SweepId,
+    BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, Mutant, Position, Quantity, StockChange, StockRef,
+    StockRow, SweepId, planted,
 };
 use unreserve_engine::plan::{Plan, StockPlan};
 use unreserve_engine::shop::{
@@ -48,6 +48,14 @@ impl Drop for PgBatch<'_> {
     }
 }
 
+/// The fence; where that fault is planted, one that everybody passes.
+fn fence() -> String {
+    if planted(Mutant::SessionLock) {
+        return ledger::FENCE.replace("token =", "'' <>");
+    }
+    ledger::FENCE.to_owned()
+}
+
 /// Begins: settings that end with the transaction, then the fence.
 pub(super) async fn begin<'a>(
     link: &'a mut Link,
@@ -68,7 +76,7 @@ pub(super) async fn begin<'a>(
         open: true,
     };
     let parameters = Parameters::new().with(plan.profile.clone()).with(start.token.to_owned());
-    let rows = match batch.link.rows("fence", ledger::FENCE, parameters).await {
+    let rows = match batch.link.rows("fence", &fence(), parameters).await {
         Ok(rows) => rows,
         Err(error) => {
             batch.undo().await?;
@@ -220,7 +228,7 @@ pub(super) async fn read_counters(
 }
 
 fn expect_all(changed: usize, expected: usize, what: &str, statement: &'static str) -> Result<(), ShopError> {
-    if changed == expected {
+    if changed == expected || planted(Mutant::AffectedIgnored) {
         return Ok(());
     }
     let message = format!(
@@ -351,6 +359,9 @@ impl PgBatch<'_> {
             Err(error) => {
                 // The connection is dropped either way: its state is in doubt, or its transaction is gone.
                 self.link.cut();
+                if planted(Mutant::BlindCommit) && self.link.simple("commit", "COMMIT").await.is_ok() {
+                    return Committed::Yes;
+                }
                 if error.kind == ShopErrorKind::Disconnected { Committed::Unknown(error) } else { Committed::No(error) }
             }
         }

@@ -1,5 +1,6 @@
 //! The parts that statements are made of: conditions, assignments, instants, quantities.
 
+use unreserve_engine::model::{Mutant, planted};
 use unreserve_engine::plan::{Assignment, Column, Condition, GuardPlan, Kind, Plan, Table, Test, TimeEncoding, Zone};
 use unreserve_engine::profile::ExpiryHome;
 
@@ -29,6 +30,7 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn finish(self, body: &str) -> Statement {
+        let body = planted_lock(body);
         Statement { name: self.name, sql: format!("/* unreserve {} */\n{body}", self.name), slot: None }
     }
 
@@ -66,6 +68,9 @@ impl<'a> Writer<'a> {
 
     /// Whether the order `o` is unpaid. NULL is not unpaid.
     pub(super) fn unpaid(&self) -> String {
+        if planted(Mutant::NoStatusGuard) {
+            return "true".to_owned();
+        }
         self.conditions("o", &self.plan.order.unpaid)
     }
 
@@ -80,6 +85,9 @@ impl<'a> Writer<'a> {
 
     /// Whether a guard holds for the order `o`.
     pub(super) fn guard(&self, guard: &GuardPlan) -> String {
+        if planted(Mutant::OneStatement) && self.name != "lock_due" {
+            return "false".to_owned();
+        }
         match &guard.evidence {
             None => self.conditions("o", &guard.conditions),
             Some((table, key)) => {
@@ -144,7 +152,8 @@ impl<'a> Writer<'a> {
     pub(super) fn due(&self) -> String {
         let time = self.plan.due.time.clone();
         let column = self.expiry_column();
-        let cutoff = format!("(now() - interval '{} seconds')", self.plan.due.after.as_secs());
+        let now = planted_now().unwrap_or_else(|| "now()".to_owned());
+        let cutoff = format!("({now} - interval '{} seconds')", self.plan.due.after.as_secs());
         match &time.encoding {
             TimeEncoding::Instant => format!("{column} <= {cutoff}"),
             TimeEncoding::DateTime(Zone::Utc) => format!("{column} <= ({cutoff} AT TIME ZONE 'UTC')"),
@@ -259,6 +268,27 @@ impl<'a> Writer<'a> {
 /// A value of the profile as a literal of its column's type.
 fn constant(column: &Column, text: &str) -> String {
     format!("{}::{}", literal(text), cast_type(column))
+}
+
+/// The lock on the order's row, where a fault of it is planted.
+fn planted_lock(body: &str) -> String {
+    const RIGHT: &str = "FOR UPDATE OF o SKIP LOCKED";
+    if planted(Mutant::NoKeyUpdate) {
+        body.replace(RIGHT, "FOR NO KEY UPDATE OF o SKIP LOCKED")
+    } else if planted(Mutant::OneStatement) {
+        body.replace(RIGHT, "FOR NO KEY UPDATE OF o")
+    } else {
+        body.to_owned()
+    }
+}
+
+/// The process's own now, where that fault is planted.
+fn planted_now() -> Option<String> {
+    if !planted(Mutant::ProcessClock) {
+        return None;
+    }
+    let (seconds, _) = uuid::Uuid::now_v7().get_timestamp()?.to_unix();
+    Some(format!("to_timestamp({seconds})"))
 }
 
 /// Microseconds since 1970; NULL for NULL and for infinity.

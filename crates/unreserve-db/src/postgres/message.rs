@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::PgRow;
+use unreserve_engine::model::{Mutant, planted};
 use unreserve_engine::shop::ShopError;
 
 use super::fragments::Statement;
@@ -99,6 +100,8 @@ impl Message {
             ("TimeZone", "'UTC'".to_owned()),
             ("DateStyle", "'ISO, YMD'".to_owned()),
         ];
+        let stale = planted(Mutant::RepeatableRead) && matches!(transaction, Transaction::Batch(_));
+        let begin = if stale { begin.replace("READ COMMITTED", "REPEATABLE READ") } else { begin };
         let mut message = Self::new().command("begin", &begin);
         for (name, value) in settings {
             message = message.command("begin", &format!("SET LOCAL {name} = {value}"));
@@ -123,7 +126,7 @@ impl Message {
         let Call { name, sql, parameters, slot } = call;
         if let Some(slot) = slot {
             self.wanted.push(self.names.len());
-            return self.command(name, &format!("EXECUTE {names}_{slot}{parameters}"));
+            return self.command(name, &format!("/* unreserve {name} */ EXECUTE {names}_{slot}{parameters}"));
         }
         if parameters.is_empty() {
             self.wanted.push(self.names.len());
@@ -132,7 +135,8 @@ impl Message {
         let once = once(names);
         self = self.command(name, &format!("PREPARE {once} AS {sql}"));
         self.wanted.push(self.names.len());
-        self.command(name, &format!("EXECUTE {once}{parameters}")).command(name, &format!("DEALLOCATE {once}"))
+        self.command(name, &format!("/* unreserve {name} */ EXECUTE {once}{parameters}"))
+            .command(name, &format!("DEALLOCATE {once}"))
     }
 
     /// Adds statements to be kept prepared under their slots, for as long as the connection lasts.

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use unreserve_engine::ledger::{
     BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
 };
-use unreserve_engine::model::{BatchId, Holder, Key, SweepId};
+use unreserve_engine::model::{BatchId, Holder, Key, Mutant, SweepId, planted};
 use unreserve_engine::shop::{Acquired, InstallState, ShopError, ShopErrorKind};
 
 use super::connect::Link;
@@ -86,7 +86,8 @@ fn fenced() -> ShopError {
 pub(super) async fn fence(link: &mut Link, profile: &str, token: &str, now: i64) -> Result<i64, ShopError> {
     const SQL: &str = "/* unreserve fence */ UPDATE unreserve_lease SET heard_at = ?1 WHERE profile = ?2 AND token = ?3 RETURNING epoch";
     let parameters = Parameters::new().with(now).with(profile.to_owned()).with(token.to_owned()).plain()?;
-    let rows = link.rows("fence", SQL, parameters).await?;
+    let sql = if planted(Mutant::SessionLock) { SQL.replace("token =", "'' <>") } else { SQL.to_owned() };
+    let rows = link.rows("fence", &sql, parameters).await?;
     let row = rows.first().ok_or_else(|| fenced().during("fence"))?;
     read(row, 0, "fence")
 }

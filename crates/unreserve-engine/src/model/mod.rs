@@ -3,6 +3,7 @@
 mod duration;
 mod id;
 mod key;
+mod mutant;
 mod order;
 mod quantity;
 mod stock;
@@ -10,6 +11,7 @@ mod stock;
 pub use duration::{DurationError, parse_duration, write_duration};
 pub use id::{BatchId, Holder, SweepId};
 pub use key::Key;
+pub use mutant::{Mutant, planted};
 pub use order::{ActiveReservation, EndedReservation, ExaminedOrder, LockedOrder, Position, StockRef};
 pub use quantity::{Quantity, QuantityError};
 pub use stock::{StockChange, StockRow};

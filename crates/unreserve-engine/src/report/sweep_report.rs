@@ -86,7 +86,7 @@ pub fn report_sweep(
         finished_at: record.finished_at.unwrap_or_else(|| later(record.started_at, outcome)),
         duration_ms: record.duration_ms.unwrap_or_else(|| milliseconds(outcome)),
         batches: record.batches,
-        reservations_released: record.reservations_released,
+        reservations_released: crate::sweep::counted_on_the_way().unwrap_or(record.reservations_released),
         units_released: record.units_released,
         stock_rows_updated: record.stock_rows_updated,
         orders_cancelled: record.orders_cancelled,

@@ -6,6 +6,7 @@ use super::decide::{Decision, Release, decide};
 use super::settle::{Settlement, settle};
 use crate::ledger::BatchRecord;
 use crate::model::{BatchId, Key, LockedOrder, Position, StockRef, StockRow};
+use crate::model::{Mutant, planted};
 use crate::plan::Plan;
 use crate::shop::{Batch, BatchStart, CheckedShop, Committed, Selection, ShopError, ShopErrorKind, StockWait};
 
@@ -60,6 +61,10 @@ pub(super) async fn attempt(
     let done = match work(batch.as_mut(), (&plan, batch_id), (selection, wait), &mut locked).await {
         Ok(done) => done,
         Err(error) => {
+            if planted(Mutant::NoRollback) {
+                let _ = batch.commit().await;
+                return Err(Failed { error, orders: locked.orders, next: locked.next, unknown: None });
+            }
             // A rollback that fails leaves a dropped connection, which rolls back as well.
             let _ = batch.rollback().await;
             return Err(Failed { error, orders: locked.orders, next: locked.next, unknown: None });
@@ -135,6 +140,7 @@ async fn write(
 ) -> Result<BatchRecord, ShopError> {
     let settlement =
         settle(plan, releases, rows).map_err(|error| ShopError::new(ShopErrorKind::Invariant, error.to_string()))?;
+    super::counted(settlement.reservations.len());
     batch.release(&settlement.stock, &settlement.reservations).await?;
     if !settlement.cancel.is_empty() {
         batch.cancel_orders(&settlement.cancel).await?;
@@ -147,6 +153,9 @@ async fn write(
 /// The stock rows of a batch in the one order in which every batch locks them.
 pub(super) fn stock_in_order(releases: &[Release]) -> Vec<StockRef> {
     let all: BTreeSet<&StockRef> = releases.iter().flat_map(held).collect();
+    if planted(Mutant::UnorderedStock) {
+        return all.into_iter().rev().cloned().collect();
+    }
     all.into_iter().cloned().collect()
 }
 

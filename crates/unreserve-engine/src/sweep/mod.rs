@@ -9,6 +9,21 @@ mod pace;
 mod run;
 mod settle;
 
+/// Reservations that batches have written, whether they were committed or not: what a report must never be made of.
+static COUNTED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+fn counted(reservations: usize) {
+    if crate::model::planted(crate::model::Mutant::CountsFromMemory) {
+        COUNTED.fetch_add(u64::try_from(reservations).unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// What was counted on the way, where that fault is planted.
+pub(crate) fn counted_on_the_way() -> Option<u64> {
+    crate::model::planted(crate::model::Mutant::CountsFromMemory)
+        .then(|| COUNTED.load(std::sync::atomic::Ordering::Relaxed))
+}
+
 pub use clock::{Clock, Observer, Progress, Silent};
 pub use decide::{Decision, Release, decide};
 pub use dry::dry_sweep;

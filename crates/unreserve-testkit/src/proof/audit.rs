@@ -133,8 +133,13 @@ fn told(broken: Vec<String>) -> Result<(), Failure> {
 #[track_caller]
 pub fn grew(before: &Snapshot, after: &Snapshot) -> Result<(), Failure> {
     let now: BTreeSet<&EntrySeen> = after.ledger.entries.iter().collect();
-    let gone: Vec<String> =
-        before.ledger.entries.iter().filter(|entry| !now.contains(entry)).map(|entry| format!("I6 gone: {entry:?}")).collect();
+    let gone: Vec<String> = before
+        .ledger
+        .entries
+        .iter()
+        .filter(|entry| !now.contains(entry))
+        .map(|entry| format!("I6 gone: {entry:?}"))
+        .collect();
     told(gone)
 }
 
@@ -168,7 +173,9 @@ pub async fn shop(world: &mut World) -> Result<Snapshot, Failure> {
 async fn in_order(shop: &dyn TestShop) -> Result<(), Failure> {
     match shop.released_after_payment().await? {
         None | Some(0) => Ok(()),
-        Some(count) => Err(Failure::new(format!("I3 {count} orders were released after their payment had been committed"))),
+        Some(count) => {
+            Err(Failure::new(format!("I3 {count} orders were released after their payment had been committed")))
+        }
     }
 }
 
@@ -191,8 +198,12 @@ mod tests {
     /// One order that was released and cancelled as it has to be.
     fn good() -> Snapshot {
         let status = || "cancelled".to_owned();
-        let order =
-            OrderSeen { key: "k".to_owned(), order_status: status(), payment_status: status(), updated_at: String::new() };
+        let order = OrderSeen {
+            key: "k".to_owned(),
+            order_status: status(),
+            payment_status: status(),
+            updated_at: String::new(),
+        };
         let reservation = ReservationSeen {
             order: "M-1".to_owned(),
             pool: Pool::Variant,
@@ -250,7 +261,10 @@ mod tests {
     #[test]
     fn every_invariant_can_be_broken() {
         breaks(|seen| seen.stock.values_mut().for_each(|row| row.reserved = Some(2)), "I1");
-        breaks(|seen| seen.ledger.entries.push(seen.ledger.entries[0].clone()), "I2 reservation r was released 2 times");
+        breaks(
+            |seen| seen.ledger.entries.push(seen.ledger.entries[0].clone()),
+            "I2 reservation r was released 2 times",
+        );
         breaks(|seen| seen.ledger.entries[0].quantity = 1, "I2 the ledger's");
         breaks(|seen| seen.ledger.batches[0].units = 1, "I2 batch b");
         breaks(|seen| seen.ledger.batches.clear(), "of a batch b that there is not");

@@ -1,11 +1,12 @@
 //! L6: the process's own clock and zone decide nothing; columns without a zone are read as they were declared.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::market::refill;
 use super::program::{Program, Running, ended_with};
 use super::{Arena, Figures, audit, block_on};
 use crate::failure::{Failure, equal, holds, present};
+use crate::servers::find_faketime;
 use crate::shops::{ColumnKind, NewReservation, Rules, World, malikli_tables};
 
 /// How far the process's clock is off.
@@ -13,13 +14,6 @@ const OFF: [&str; 4] = ["-1d", "-1h", "+1h", "+1d"];
 
 /// What the process thinks its zone is.
 const ZONES: [&str; 3] = ["UTC", "America/Lima", "Asia/Tokyo"];
-
-/// Where Debian keeps the library that fakes a clock, on each kind of machine.
-const LIBRARIES: [&str; 3] = [
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib/faketime/libfaketime.so.1",
-];
 
 /// Sweeps with clocks that are wrong.
 pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
@@ -29,7 +23,7 @@ pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
         for round in 0..rounds {
             let mut world = naive_or_not(arena, round % 2 == 1).await?;
             let has_clock = !world.open().await?.info().capability.single_writer;
-            let library = if has_clock { Some(library()?) } else { None };
+            let library = if has_clock { Some(find_faketime()?) } else { None };
             let program = Program::on(arena, &world)?;
             for off in if has_clock { &OFF[..] } else { &OFF[..1] } {
                 for zone in ZONES {
@@ -66,14 +60,15 @@ async fn naive_or_not(arena: &Arena, naive: bool) -> Result<World, Failure> {
     Ok(world)
 }
 
-/// The library, or how to get it.
-///
-/// # Errors
-/// It is not installed.
-fn library() -> Result<PathBuf, Failure> {
-    let found = LIBRARIES.into_iter().map(PathBuf::from).find(|path| path.is_file());
-    found.ok_or_else(|| {
-        Failure::new("libfaketime is not here; on Debian or Ubuntu: sudo apt-get update && sudo apt-get install -y faketime")
+/// One sweep of a process whose clock is a day ahead; nothing where the database has no clock but the process's.
+pub(super) fn one_day_ahead(arena: &Arena) -> Result<(), Failure> {
+    block_on(async {
+        let mut world = naive_or_not(arena, false).await?;
+        if world.open().await?.info().capability.single_writer {
+            return Ok(());
+        }
+        let program = Program::on(arena, &world)?;
+        one(&mut world, &program, Some((&find_faketime()?, "+1d")), "UTC").await
     })
 }
 

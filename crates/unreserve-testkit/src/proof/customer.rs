@@ -38,7 +38,7 @@ pub enum Style {
     LockFirst,
     /// The order is written, but its status stays as it was.
     TouchOnly,
-    /// There is no row of the payment, only the order's status.
+    /// There is no row of the payment, only the order's status; the reservations stay as they are for now.
     StatusOnly,
     /// The goods are handed out before anything else is written.
     FulfilFirst,
@@ -69,7 +69,7 @@ impl Style {
             Self::PaymentAlone => [Pay, Begin, MarkPaid, Fulfil, Commit],
             Self::LockFirst => [Begin, Lock, Pay, MarkPaid, Commit],
             Self::TouchOnly => [Begin, Touch, Pay, Touch, Commit],
-            Self::StatusOnly => [Begin, MarkPaid, Touch, Fulfil, Commit],
+            Self::StatusOnly => [Begin, MarkPaid, Touch, Touch, Commit],
             Self::FulfilFirst => [Begin, Fulfil, Pay, MarkPaid, Commit],
             Self::MoreTime => [Begin, Extend, Touch, Touch, Commit],
             Self::Declined => [Begin, Pay, MarkPaid, Fulfil, Rollback],

@@ -78,19 +78,21 @@ async fn opposite(arena: &Arena, chance: &mut Chance) -> Result<Figures, Failure
         let (market, locks, longest) = (&market, &locks, &longest_us);
         let lockers = [&mut first, &mut second]
             .map(|chance| scope.spawn(move || block_on(locker(market, chance, (locks, longest)))));
-        let sweeping = scope.spawn(|| block_on(async {
-            let mut shop = opened(market.shop, &market.profile).await?;
-            let mut session = market.shop.session().await?;
-            let began = Instant::now();
-            while began.elapsed() < length && !market.stopped() {
-                for _ in 0..15 {
-                    market.order(session.as_mut(), &mut orders, -60).await?;
+        let sweeping = scope.spawn(|| {
+            block_on(async {
+                let mut shop = opened(market.shop, &market.profile).await?;
+                let mut session = market.shop.session().await?;
+                let began = Instant::now();
+                while began.elapsed() < length && !market.stopped() {
+                    for _ in 0..15 {
+                        market.order(session.as_mut(), &mut orders, -60).await?;
+                    }
+                    swept(shop.as_mut(), 20).await?;
+                    sweeps += 1;
                 }
-                swept(shop.as_mut(), 20).await?;
-                sweeps += 1;
-            }
-            Ok(())
-        }));
+                Ok(())
+            })
+        });
         let ended = sweeping.join().unwrap_or_else(|_| Err(Failure::new("the sweeping thread panicked")));
         market.stop();
         for locker in lockers {
@@ -106,7 +108,8 @@ async fn opposite(arena: &Arena, chance: &mut Chance) -> Result<Figures, Failure
     let cancelled = settle_up(&mut world, shop.as_mut(), &tally).await?;
     let locks = locks.into_inner();
     holds(locks > 50 && cancelled > 50, "both got to work")?;
-    let notes = vec![format!("{cancelled} orders cancelled in {sweeps} sweeps; the longest lock of the shop's {longest:?}")];
+    let notes =
+        vec![format!("{cancelled} orders cancelled in {sweeps} sweeps; the longest lock of the shop's {longest:?}")];
     Ok(Figures { operations: locks + tally.transactions, notes, ..Figures::default() })
 }
 
@@ -132,9 +135,7 @@ async fn try_locker(
         for pool in [Pool::Drop, Pool::Variant] {
             for id in (1..=ITEMS).rev().filter(|_| chance.below(2) == 0).collect::<Vec<_>>() {
                 let began = Instant::now();
-                session
-                    .update(pool.table(), &[("updated_at", Cell::FromNow(0))], &[("id", Cell::Integer(id))])
-                    .await?;
+                session.update(pool.table(), &[("updated_at", Cell::FromNow(0))], &[("id", Cell::Integer(id))]).await?;
                 longest.fetch_max(u64::try_from(began.elapsed().as_micros())?, Ordering::Relaxed);
                 tokio::time::sleep(Duration::from_micros(500)).await;
             }

@@ -98,7 +98,9 @@ async fn freeze(world: &mut World, program: &Program, chance: &mut Chance, round
     tokio::time::sleep(if long { SILENCE } else { Duration::from_micros(chance.below(150_000)) }).await;
     first.signal("CONT")?;
     let codes: &[i32] = if world.open().await?.info().capability.single_writer { &[0, 4, 75] } else { &[0, 75] };
-    ended_with(&first.output()?, codes)?;
+    // Frozen for so long while it connects, it has lost its connection before it had begun.
+    let unlucky: &[i32] = if long { &[0, 4, 75] } else { codes };
+    ended_with(&first.output()?, unlucky)?;
     let code = ended_with(&second.output()?, codes)?;
     audit::shop(world).await?;
     program.must_sweep("third")?;

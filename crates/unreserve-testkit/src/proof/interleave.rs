@@ -369,10 +369,7 @@ async fn try_batch(
     Ok(())
 }
 
-async fn lock_stock(
-    batch: &mut dyn Batch,
-    releases: &[Release],
-) -> Result<Vec<StockRow>, Refused> {
+async fn lock_stock(batch: &mut dyn Batch, releases: &[Release]) -> Result<Vec<StockRow>, Refused> {
     let stock: std::collections::BTreeSet<StockRef> =
         releases.iter().flat_map(|release| &release.due).flat_map(|due| due.stock.clone()).collect();
     if stock.is_empty() {

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use super::market::refill;
-use super::network::MOMENTS;
 use super::program::{Program, Running, ended_with};
 use super::proxy::{Action, Break, Proxy, server_of};
 use super::{Arena, Chance, Figures, audit, block_on, on_threads};
@@ -101,7 +100,7 @@ async fn finish(world: &mut World, program: &Program, orders: usize) -> Result<b
 async fn at_moments(arena: &Arena, chance: &mut Chance, kills: u64) -> Result<u64, Failure> {
     let (mut world, program) = ready(arena, arena.make).await?;
     let mut committed = 0;
-    for (kill, (behind, word)) in (0..kills).zip(MOMENTS.into_iter().cycle()) {
+    for (kill, (behind, word)) in (0..kills).zip(arena.moments.iter().copied().cycle()) {
         refill(&mut world, 16).await?;
         let action = if chance.below(2) == 0 { Action::Silence } else { Action::HoldAnswer };
         let passed = if word.is_empty() { 0 } else { chance.below(4) };
@@ -144,7 +143,8 @@ async fn at_steps(arena: &Arena, kills: u64) -> Result<u64, Failure> {
         running.kill()?;
         std::fs::remove_file(halted)?;
         let done = finish(&mut world, &program, 16).await;
-        committed += u64::from(done.map_err(|failure| failure.during(&format!("kill {kill} at `{step}` of batch {batch}")))?);
+        committed +=
+            u64::from(done.map_err(|failure| failure.during(&format!("kill {kill} at `{step}` of batch {batch}")))?);
     }
     Ok(committed)
 }

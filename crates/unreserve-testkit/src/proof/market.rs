@@ -16,7 +16,8 @@ use super::customer::{Act, Customer, Held, Style};
 use super::{Chance, RealClock, audit, block_on};
 use crate::failure::{Failure, equal, holds, present};
 use crate::shops::{
-    Access, Cell, LOCK_WAIT, NewReservation, ORDERS, Pool, RESERVATIONS, STATEMENT_TIMEOUT, Session, Sweeper, TestShop, World,
+    Access, Cell, LOCK_WAIT, NewReservation, ORDERS, Pool, RESERVATIONS, STATEMENT_TIMEOUT, Session, Sweeper, TestShop,
+    World,
 };
 
 /// How many rows each pool of stock has.
@@ -131,9 +132,8 @@ impl<'a> Market<'a> {
         let mut held: Vec<Held> = Vec::new();
         for pool in [Pool::Drop, Pool::Variant] {
             if chance.below(2) == 0 || (held.is_empty() && pool == Pool::Variant) {
-                let below = |chance: &mut Chance, bound: i64| {
-                    i64::try_from(chance.below(bound.unsigned_abs())).unwrap_or(0)
-                };
+                let below =
+                    |chance: &mut Chance, bound: i64| i64::try_from(chance.below(bound.unsigned_abs())).unwrap_or(0);
                 let (item, quantity) = (1 + below(chance, ITEMS), 1 + below(chance, 3));
                 held.push(Held { key: Uuid::new_v4().to_string(), pool, item, quantity });
             }

@@ -15,6 +15,7 @@ mod clock;
 mod clocks;
 mod customer;
 mod deadlocks;
+mod hunt;
 mod instances;
 mod interleave;
 mod kills;
@@ -31,9 +32,11 @@ use std::time::Duration;
 pub use chance::{Chance, SEED};
 pub use clock::RealClock;
 pub use customer::Style;
+pub use hunt::{CAUGHT_WITHIN, hunt};
+pub use network::{EXECUTED, Moment};
 
 use crate::failure::Failure;
-use crate::shops::{MakeShop, Opener};
+use crate::shops::{Access, MakeShop, Opener, STATEMENT_TIMEOUT};
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,12 +69,25 @@ pub struct Arena {
     pub make_alone: Option<MakeShop>,
     /// Whether PgBouncer speaks for the database.
     pub pooled: bool,
+    /// The words at which a batch's connection is broken, where there is a network to it.
+    pub moments: &'static [Moment],
     /// Connects `unreserve` to an address.
     pub opener: Opener,
     /// The program, where a layer needs it as a process.
     pub program: PathBuf,
     /// How much is tried.
     pub intensity: Intensity,
+}
+
+impl Arena {
+    /// What the database says it is.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub fn product(&self) -> Result<String, Failure> {
+        let shop = (self.make)()?;
+        block_on(async { Ok(shop.connect(Access::Owner, STATEMENT_TIMEOUT).await?.info().await?.product) })
+    }
 }
 
 /// What a layer did without finding a broken promise.
@@ -185,9 +201,9 @@ pub(crate) fn on_threads<T: Send>(
     std::thread::scope(|scope| {
         let work = &work;
         let threads: Vec<_> = (0..count).map(|number| scope.spawn(move || work(number))).collect();
-        let ended = threads.into_iter().map(|thread| {
-            thread.join().unwrap_or_else(|_| Err(Failure::new("a thread of the proof panicked")))
-        });
+        let ended = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(Failure::new("a thread of the proof panicked"))));
         ended.collect::<Vec<_>>().into_iter().collect()
     })
 }

@@ -14,17 +14,20 @@ use crate::shops::{Rules, World};
 /// How long a statement may take behind the proxy; the client gives up after twice that.
 const STATEMENT: Duration = Duration::from_millis(400);
 
-/// The moments of a batch: what was said before on the same connection, and the word itself.
-pub(super) const MOMENTS: [(&str, &str); 9] = [
+/// A moment of a batch: what was said before on the same connection, and the word itself.
+pub type Moment = (&'static str, &'static str);
+
+/// The moments of a batch where each statement's name stands before its `EXECUTE`.
+pub const EXECUTED: &[Moment] = &[
     ("", ""),
     ("unreserve acquire", "BEGIN"),
-    ("", "unreserve fence"),
-    ("", "unreserve lock_due"),
-    ("", "unreserve examine_orders"),
-    ("", "unreserve lock_stock"),
-    ("", "unreserve release"),
-    ("", "unreserve append_ledger"),
-    ("unreserve append_ledger", "COMMIT"),
+    ("", "unreserve fence */ EXECUTE"),
+    ("", "unreserve lock_due */ EXECUTE"),
+    ("", "unreserve examine_orders */ EXECUTE"),
+    ("", "unreserve lock_stock */ EXECUTE"),
+    ("", "unreserve release */ EXECUTE"),
+    ("", "unreserve append_ledger */ EXECUTE"),
+    ("unreserve append_ledger */ EXECUTE", "COMMIT"),
 ];
 
 const ACTIONS: [Action; 6] = [
@@ -46,7 +49,7 @@ pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
     drop(shop);
     let rounds: u64 = arena.intensity.pick(1, 18);
     let all: Vec<Break> = (0..rounds)
-        .flat_map(|round| MOMENTS.into_iter().map(move |moment| (round, moment)))
+        .flat_map(|round| arena.moments.iter().map(move |moment| (round, *moment)))
         .flat_map(|(round, (behind, word))| {
             // At first the first batch, then later ones.
             let passed = if word.is_empty() { 0 } else { round % 3 };
@@ -60,7 +63,8 @@ pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
     let (ended_well, stopped) = tried.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     holds(ended_well > stopped, "most sweeps get over one broken connection")?;
     let faults = u64::try_from(all.len())?;
-    let notes = vec![format!("{ended_well} sweeps ended well all the same, {stopped} stopped and the next one finished")];
+    let notes =
+        vec![format!("{ended_well} sweeps ended well all the same, {stopped} stopped and the next one finished")];
     Ok(Figures { operations: faults * 2, faults, notes, ..Figures::default() })
 }
 
@@ -74,12 +78,17 @@ pub(super) async fn try_all(arena: &Arena, breaks: &[Break]) -> Result<(u64, u64
         refill(&mut world, 12).await.map_err(told)?;
         let before = world.look().await?;
         let well = broken(arena, &world, *place).await.map_err(told)?;
-        if well { counts.0 += 1 } else { counts.1 += 1 }
+        if well {
+            counts.0 += 1
+        } else {
+            counts.1 += 1
+        }
         let between = world.look().await?;
         audit::stands(&between).map_err(told)?;
         audit::grew(&before, &between).map_err(told)?;
         if well {
-            equal(&direct.outlook(100).await?.due_orders, &0, "P6: due orders after a sweep that ended well").map_err(told)?;
+            equal(&direct.outlook(100).await?.due_orders, &0, "P6: due orders after a sweep that ended well")
+                .map_err(told)?;
         }
         swept(direct.as_mut(), 500).await.map_err(told)?;
         audit::nothing_due(direct.as_mut()).await.map_err(told)?;
@@ -100,7 +109,9 @@ async fn broken(arena: &Arena, world: &World, place: Break) -> Result<bool, Fail
     let through = proxy.url(&url)?;
     let mut found = match (arena.opener)(through.clone(), STATEMENT).await {
         // A start-up that was cut off is told at once, and nothing has happened; the second try passes.
-        Err(error) if connecting && error.kind == ShopErrorKind::Disconnected => (arena.opener)(through, STATEMENT).await?,
+        Err(error) if connecting && error.kind == ShopErrorKind::Disconnected => {
+            (arena.opener)(through, STATEMENT).await?
+        }
         other => other?,
     };
     let plan = world.plan(found.as_mut(), unreserve_engine::plan::Policy::default()).await?;

@@ -44,6 +44,10 @@ impl Program {
     pub(super) fn sweep(&self, url: &str, state: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.path);
         command.env_clear().env("HOME", self.place()).env("DATABASE_URL", url).current_dir(self.place());
+        // The program has the fault that this process was told to plant.
+        if let Some(mutant) = std::env::var_os("UNRESERVE_MUTANT") {
+            command.env("UNRESERVE_MUTANT", mutant);
+        }
         command.args(["sweep", "--format", "json", "--max-orders", "1000000", "--profile", "shop.toml"]);
         command.arg("--state-dir").arg(self.place().join(state)).args(arguments);
         command

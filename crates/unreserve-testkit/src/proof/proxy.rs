@@ -201,7 +201,8 @@ impl State {
     fn meets(&self, said: &[u8], words: &[u8]) -> Option<Action> {
         let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
         let place = armed.as_mut()?;
-        let contains = |text: &[u8], word: &str| word.is_empty() || text.windows(word.len()).any(|part| part == word.as_bytes());
+        let contains =
+            |text: &[u8], word: &str| word.is_empty() || text.windows(word.len()).any(|part| part == word.as_bytes());
         let together = [said, words].concat();
         if !contains(&together, place.behind) || !contains(words, place.word) {
             return None;

@@ -79,5 +79,8 @@ async fn lack(
     program.must_sweep("state")?;
     let after = audit::shop(world).await?;
     audit::grew(&seen, &after)?;
-    holds(after.orders.values().all(|order| order.payment_status == "cancelled"), "P6: the next sweep finishes the rest")
+    holds(
+        after.orders.values().all(|order| order.payment_status == "cancelled"),
+        "P6: the next sweep finishes the rest",
+    )
 }

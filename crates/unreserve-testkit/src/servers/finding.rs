@@ -53,6 +53,21 @@ fn mariadb_in(places: &[PathBuf]) -> Option<MariaDbBinaries> {
     Some(MariaDbBinaries { install: find("mariadb-install-db")?, mariadbd: find("mariadbd")? })
 }
 
+/// Where Debian keeps the library that fakes a clock, on each kind of machine.
+const FAKETIME: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib/faketime/libfaketime.so.1",
+];
+
+/// Finds the library that fakes a process's clock.
+///
+/// # Errors
+/// [`ServerError::NoFaketime`] where it is not installed; the text says how to install it.
+pub fn find_faketime() -> Result<PathBuf, ServerError> {
+    FAKETIME.into_iter().map(PathBuf::from).find(|path| path.is_file()).ok_or(ServerError::NoFaketime)
+}
+
 fn find_in(path: &OsStr, versioned_root: &Path) -> Option<PostgresBinaries> {
     std::env::split_paths(path).chain(newest_first(versioned_root)).find_map(|directory| both_in(&directory))
 }

@@ -10,7 +10,7 @@ mod shared;
 mod supervisor;
 
 pub use account::runs_as_root;
-pub use finding::{MariaDbBinaries, PostgresBinaries, find_mariadb, find_postgres};
+pub use finding::{MariaDbBinaries, PostgresBinaries, find_faketime, find_mariadb, find_postgres};
 pub use mariadb::MariaDbServer;
 pub use pgbouncer::{PgBouncer, PoolMode, find_pgbouncer};
 pub use postgres::{Durability, PASSWORD_USERS, PostgresServer};
@@ -36,6 +36,9 @@ pub enum ServerError {
          sudo apt-get update && sudo apt-get install -y pgbouncer"
     )]
     NoPooler,
+    /// The library that fakes a clock is not installed.
+    #[error("libfaketime was not found; on Debian or Ubuntu: sudo apt-get update && sudo apt-get install -y faketime")]
+    NoFaketime,
     /// A database server refuses to run as root, and no other account was found to run it as.
     #[error("a database server does not run as root, and neither `postgres` nor `nobody` is an account here")]
     NoAccount,

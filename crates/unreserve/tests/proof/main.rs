@@ -7,7 +7,7 @@ use std::time::Duration;
 use unreserve_db::{Options, open};
 use unreserve_engine::shop::{Answer, Shop};
 use unreserve_testkit::failure::Failure;
-use unreserve_testkit::proof::{Arena, Intensity};
+use unreserve_testkit::proof::{Arena, EXECUTED, Intensity};
 use unreserve_testkit::proof_tests;
 use unreserve_testkit::shops::{PostgresShop, SqliteShop, TestShop};
 
@@ -36,6 +36,7 @@ fn postgres() -> Arena {
         database: "PostgreSQL",
         make: postgres_shop,
         pooled: true,
+        moments: EXECUTED,
         opener,
         make_alone: Some(postgres_alone),
         program: program(),
@@ -49,11 +50,26 @@ fn sqlite() -> Arena {
         make: sqlite_shop,
         make_alone: None,
         pooled: false,
+        moments: &[],
         opener,
         program: program(),
         intensity: Intensity::Ci,
     }
 }
 
-proof_tests!(on_postgres, super::postgres(), [interleave, soak, deadlocks, kills, crashes, network, clocks, instances, resources]);
-proof_tests!(on_sqlite, super::sqlite(), [interleave, soak, deadlocks, kills, crashes, network, clocks, instances, resources]);
+mod everything;
+mod mutants;
+
+/// Every database of the proof, one line each.
+const ARENAS: &[fn() -> Arena] = &[postgres, sqlite];
+
+proof_tests!(
+    on_postgres,
+    super::postgres(),
+    [interleave, soak, deadlocks, kills, crashes, network, clocks, instances, resources]
+);
+proof_tests!(
+    on_sqlite,
+    super::sqlite(),
+    [interleave, soak, deadlocks, kills, crashes, network, clocks, instances, resources]
+);

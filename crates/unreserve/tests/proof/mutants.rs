@@ -1,0 +1,110 @@
+//! L9: every fault that is planted on purpose is caught, each in a process of its own; and where none is, nothing is.
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value as Json, json};
+use unreserve_engine::model::Mutant;
+use unreserve_testkit::failure::Failure;
+use unreserve_testkit::proof::{CAUGHT_WITHIN, hunt};
+use unreserve_testkit::servers::{SHARED_POSTGRES, shared_server};
+
+/// Which databases are hunted on, the one that knows the most faults first. A database joins with one line, and its test below.
+const HUNTS: &[&str] = &["on_postgres", "on_sqlite"];
+
+/// Not tests by themselves: the ones below run them in processes of their own.
+#[test]
+#[ignore = "is run with a fault planted"]
+fn on_postgres() -> Result<(), Failure> {
+    hunt(&super::postgres())
+}
+
+#[test]
+#[ignore = "is run with a fault planted"]
+fn on_sqlite() -> Result<(), Failure> {
+    hunt(&super::sqlite())
+}
+
+/// Runs a hunt; what it found, if it did.
+fn run(database: &str, mutant: Option<Mutant>) -> Result<Option<String>, Failure> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["--ignored", "--exact", "--nocapture"]).arg(format!("mutants::{database}"));
+    // One server for all of them: what is timed is the hunt.
+    command.env(SHARED_POSTGRES, shared_server()?.url("postgres"));
+    command.env_remove("UNRESERVE_MUTANT").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    if let Some(mutant) = mutant {
+        command.env("UNRESERVE_MUTANT", format!("{mutant:?}"));
+    }
+    let mut child = command.spawn()?;
+    let mut told = String::new();
+    if let Some(errors) = &mut child.stderr {
+        errors.read_to_string(&mut told)?;
+    }
+    if child.wait()?.success() {
+        return Ok(None);
+    }
+    let found = told.lines().find_map(|line| line.strip_prefix("Error: "));
+    found.map(|line| Some(line.to_owned())).ok_or_else(|| Failure::new(format!("the hunt itself failed:\n{told}")))
+}
+
+/// A fault that one database cannot have is looked for in the other first.
+fn order(mutant: Mutant) -> Vec<&'static str> {
+    let mut databases = HUNTS.to_vec();
+    // A server that refuses a statement refuses the whole transaction; only the other kind can keep half of it.
+    if mutant == Mutant::NoRollback {
+        databases.reverse();
+    }
+    databases
+}
+
+/// Where it was caught, by what, and after how long.
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
+fn catch(mutant: Mutant) -> Result<(String, Duration), Failure> {
+    let began = Instant::now();
+    for database in order(mutant) {
+        if let Some(found) = run(database, Some(mutant))? {
+            return Ok((format!("{database}: {found}"), began.elapsed()));
+        }
+    }
+    Err(Failure::new(format!("{mutant:?} survived: the tests have a hole")))
+}
+
+/// Every mutant with who caught it, as the figures of the proof have it.
+pub(crate) fn all() -> Vec<Json> {
+    let row = |mutant: Mutant| match catch(mutant) {
+        Ok((by, took)) => json!({ "mutant": format!("{mutant:?}"), "seconds": took.as_secs(), "by": by }),
+        Err(failure) => {
+            json!({ "mutant": format!("{mutant:?}"), "seconds": null, "by": null, "error": format!("{failure:?}") })
+        }
+    };
+    Mutant::ALL.into_iter().map(row).collect()
+}
+
+#[test]
+fn every_planted_fault_is_caught_in_time() -> Result<(), Failure> {
+    let mut missed = Vec::new();
+    for mutant in Mutant::ALL {
+        match catch(mutant) {
+            Ok((by, took)) => {
+                println!("| {mutant:?} | {:.1} s | {by} |", took.as_secs_f64());
+                if took > CAUGHT_WITHIN {
+                    missed.push(format!("{mutant:?} was caught only after {took:?}"));
+                }
+            }
+            Err(failure) => missed.push(format!("{failure:?}")),
+        }
+    }
+    if missed.is_empty() { Ok(()) } else { Err(Failure::new(missed.join("\n"))) }
+}
+
+/// The counter-test: a suite that always finds something would catch every fault as well.
+#[test]
+fn where_no_fault_is_planted_nothing_is_caught() -> Result<(), Failure> {
+    for database in HUNTS {
+        if let Some(found) = run(database, None)? {
+            return Err(Failure::new(format!("{database}: {found}")));
+        }
+    }
+    Ok(())
+}
