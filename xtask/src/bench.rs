@@ -5,7 +5,7 @@ mod database;
 mod document;
 mod figures;
 mod goals;
-mod machine;
+pub(crate) mod machine;
 mod process;
 mod row_by_row;
 mod shop;

@@ -1,9 +1,10 @@
-//! The developer commands: `cargo xtask bench|ci|docs|sim|test|tidy`.
+//! The developer commands: `cargo xtask bench|ci|docs|proof|sim|test|tidy`.
 
 mod bench;
 mod ci;
 mod docs;
 mod programs;
+mod proof;
 mod say;
 mod sim;
 mod test;
@@ -32,6 +33,8 @@ enum Command {
     Docs(docs::Arguments),
     /// Play the engine on a shop in memory in which everything goes wrong, and check every invariant after every step.
     Sim(sim::Arguments),
+    /// Try every promise on real databases with faults, in large, and write the figures.
+    Proof(proof::Arguments),
     /// Run all tests, with the database servers they need.
     Test(test::Arguments),
     /// Check the rules of the house that no compiler checks.
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::Docs(arguments) => docs::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Proof(arguments) => proof::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Tidy => tidy::run(),
     };

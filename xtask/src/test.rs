@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use unreserve_testkit::servers::{
-    Durability, MariaDbServer, PostgresServer, SHARED_MARIADB, SHARED_POSTGRES, ServerError, find_mariadb,
-    find_postgres, runs_as_root,
+    Durability, MariaDbServer, PostgresServer, SHARED_MARIADB, SHARED_POSTGRES, ServerError, find_faketime, find_mariadb,
+    find_pgbouncer, find_postgres, runs_as_root,
 };
 
 use crate::programs::{cargo, has_cargo_command, run as run_program, workspace_root};
@@ -60,11 +60,32 @@ const SERVERS: &[ServerKind] = &[
     },
 ];
 
+/// What the proof needs beside the servers; its tests start it themselves.
+const PROGRAMS: &[ServerKind] = &[
+    ServerKind {
+        name: "PgBouncer",
+        variable: "",
+        package: "pgbouncer",
+        find: || find_pgbouncer().map(drop),
+        start: || Err(ServerError::NotFound),
+    },
+    ServerKind {
+        name: "libfaketime",
+        variable: "",
+        package: "faketime",
+        find: || find_faketime().map(drop),
+        start: || Err(ServerError::NotFound),
+    },
+];
+
 /// Runs all tests. The servers end with this process, however it ends.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let root = workspace_root()?;
     for kind in SERVERS {
         make_available(kind)?;
+    }
+    for program in PROGRAMS {
+        make_available(program)?;
     }
     let mut running = Vec::new();
     for kind in SERVERS {
@@ -98,7 +119,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn make_available(kind: &ServerKind) -> Result<(), Failure> {
     match (kind.find)() {
         Ok(()) => return Ok(()),
-        Err(ServerError::NotFound | ServerError::MariaDbNotFound) => {}
+        Err(
+            ServerError::NotFound | ServerError::MariaDbNotFound | ServerError::NoPooler | ServerError::NoFaketime,
+        ) => {}
         Err(other) => return Err(other.into()),
     }
     let debian = Path::new("/etc/debian_version").exists();

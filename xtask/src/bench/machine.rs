@@ -27,19 +27,21 @@ impl Machine {
             processor: processor(&read("/proc/cpuinfo")),
             memory: memory(&read("/proc/meminfo")),
             postgres: database.value("SELECT current_setting('server_version')")?,
-            commit: commit(root)?,
+            commit: commit(root, DOCUMENT)?,
             date: database.value("SELECT to_char(now(), 'YYYY-MM-DD')")?,
         })
     }
 }
 
-fn processor(cpuinfo: &str) -> String {
+/// The processor, from `/proc/cpuinfo`.
+pub(crate) fn processor(cpuinfo: &str) -> String {
     let models: Vec<&str> = values(cpuinfo, "model name").collect();
     let cores = models.len().max(values(cpuinfo, "processor").count());
     format!("{}, {cores} cores", models.first().unwrap_or(&"unknown processor"))
 }
 
-fn memory(meminfo: &str) -> String {
+/// The memory, from `/proc/meminfo`.
+pub(crate) fn memory(meminfo: &str) -> String {
     let kilobytes = values(meminfo, "MemTotal").next().and_then(|value| value.split(' ').next()?.parse::<u64>().ok());
     kilobytes.map_or_else(|| "unknown".to_owned(), |kb| format!("{} MB", kb.saturating_mul(1_024) / 1_000_000))
 }
@@ -49,10 +51,11 @@ fn values<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     pairs.filter(move |(key, _)| key.trim() == name).map(|(_, value)| value.trim())
 }
 
-fn commit(root: &Path) -> Result<String, Failure> {
+/// The commit, and whether the tree differs from it in more than the page itself.
+pub(crate) fn commit(root: &Path, page: &str) -> Result<String, Failure> {
     let git = |words: &[&str]| output(Command::new("git").current_dir(root).args(words));
     let commit = git(&["rev-parse", "--short=10", "HEAD"])?.trim().to_owned();
-    let changed = git(&["status", "--porcelain", "--", ".", &format!(":(exclude){DOCUMENT}")])?;
+    let changed = git(&["status", "--porcelain", "--", ".", &format!(":(exclude){page}")])?;
     Ok(if changed.trim().is_empty() { commit } else { format!("{commit}-dirty") })
 }
 
