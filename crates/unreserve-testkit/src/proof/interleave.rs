@@ -48,16 +48,16 @@ pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
         block_on(run_styles(arena.make, styles, &schedules))
     })?;
     let mut figures = Figures::default();
-    let mut seen = Seen::default();
+    let (mut seen, mut waits) = (Seen::default(), 0);
     for one in tried {
         figures.operations += one.schedules;
-        figures.faults += one.waits;
+        waits += one.waits;
         seen.released += one.released;
         seen.protected += one.protected;
     }
     holds(seen.released > 50 && seen.protected > 50, "orders were released and protected, each often")?;
     figures.notes.push(format!(
-        "{} styles × {} schedules; {} times the order was released, {} times protected",
+        "{} styles × {} schedules; {} times the order was released, {} times protected; {waits} steps waited for a lock",
         styles.len(),
         schedules().len(),
         seen.released,
