@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use unreserve_testkit::servers::{
-    Durability, MariaDbServer, PostgresServer, SHARED_MARIADB, SHARED_POSTGRES, ServerError, find_faketime, find_mariadb,
-    find_pgbouncer, find_postgres, runs_as_root,
+    Durability, MariaDbServer, PostgresServer, SHARED_MARIADB, SHARED_POSTGRES, ServerError, find_faketime,
+    find_mariadb, find_pgbouncer, find_postgres, runs_as_root,
 };
 
 use crate::programs::{cargo, has_cargo_command, run as run_program, workspace_root};
@@ -119,9 +119,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn make_available(kind: &ServerKind) -> Result<(), Failure> {
     match (kind.find)() {
         Ok(()) => return Ok(()),
-        Err(
-            ServerError::NotFound | ServerError::MariaDbNotFound | ServerError::NoPooler | ServerError::NoFaketime,
-        ) => {}
+        Err(ServerError::NotFound | ServerError::MariaDbNotFound | ServerError::NoPooler | ServerError::NoFaketime) => {
+        }
         Err(other) => return Err(other.into()),
     }
     let debian = Path::new("/etc/debian_version").exists();

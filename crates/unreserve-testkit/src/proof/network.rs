@@ -24,7 +24,7 @@ pub const EXECUTED: &[Moment] = &[
     ("", "unreserve fence */ EXECUTE"),
     ("", "unreserve lock_due */ EXECUTE"),
     ("", "unreserve examine_orders */ EXECUTE"),
-    ("", "unreserve lock_stock */ EXECUTE"),
+    ("", "unreserve lock_free_stock */ EXECUTE"),
     ("", "unreserve release */ EXECUTE"),
     ("", "unreserve append_ledger */ EXECUTE"),
     ("unreserve append_ledger */ EXECUTE", "COMMIT"),
