@@ -23,6 +23,7 @@ use super::ledger;
 use super::render::{Line, Statements};
 use super::rows;
 use super::values::{Parameters, json_key, json_quantity, only_row, read_count, read_whole_key};
+use crate::halt::reach;
 use crate::verify::{changed_rows, stands_as_written};
 
 /// What a batch runs with.
@@ -74,6 +75,7 @@ pub(super) async fn begin<'a>(
     match ledger::fence(batch.link, &tools.plan.profile, start.token).await {
         Ok((epoch, cutoff)) => {
             (batch.epoch, batch.cutoff) = (epoch, cutoff);
+            reach("begun");
             Ok(batch)
         }
         Err(error) => {
@@ -266,6 +268,7 @@ impl MySqlBatch<'_> {
             rest = Selection { after: last, only: None, limit: u32::try_from(missing).unwrap_or(u32::MAX) };
         }
         self.link.limit_statements(self.lock_wait).await?;
+        reach("locked");
         Ok(locked)
     }
 
@@ -413,15 +416,27 @@ impl Batch for MySqlBatch<'_> {
 
     fn examine<'a>(&'a mut self, orders: &'a [Key]) -> Answer<'a, Vec<ExaminedOrder>> {
         let Tools { plan, statements, .. } = self.tools;
-        Box::pin(examine(self.link, (plan, statements), self.cutoff, orders, Unreadable::Fail))
+        Box::pin(async move {
+            let examined = examine(self.link, (plan, statements), self.cutoff, orders, Unreadable::Fail).await;
+            reach("examined");
+            examined
+        })
     }
 
     fn lock_stock<'a>(&'a mut self, stock: &'a [StockRef], wait: StockWait) -> Answer<'a, Vec<StockRow>> {
-        Box::pin(self.lock_stock_rows(stock, wait))
+        Box::pin(async move {
+            let rows = self.lock_stock_rows(stock, wait).await;
+            reach("stock");
+            rows
+        })
     }
 
     fn release<'a>(&'a mut self, stock: &'a [StockChange], reservations: &'a [EndedReservation]) -> Answer<'a, ()> {
-        Box::pin(self.release_rows(stock, reservations))
+        Box::pin(async move {
+            let released = self.release_rows(stock, reservations).await;
+            reach("released");
+            released
+        })
     }
 
     fn cancel_orders<'a>(&'a mut self, orders: &'a [Key]) -> Answer<'a, ()> {
@@ -432,14 +447,22 @@ impl Batch for MySqlBatch<'_> {
         debug_assert!(record.batch_id == self.batch_id, "a batch writes its own record");
         let profile = &self.tools.plan.profile;
         let place = ledger::BatchPlace { profile, sweep_id: self.sweep_id, epoch: self.epoch, cutoff: self.cutoff };
-        Box::pin(ledger::append(self.link, place, record, entries))
+        Box::pin(async move {
+            let appended = ledger::append(self.link, place, record, entries).await;
+            reach("appended");
+            appended
+        })
     }
 
     fn commit<'a>(mut self: Box<Self>) -> Pin<Box<dyn Future<Output = Committed> + Send + 'a>>
     where
         Self: 'a,
     {
-        Box::pin(async move { self.commit_all().await })
+        Box::pin(async move {
+            let committed = self.commit_all().await;
+            reach("committed");
+            committed
+        })
     }
 
     fn rollback<'a>(mut self: Box<Self>) -> Answer<'a, ()>

@@ -8,7 +8,7 @@ use super::customer::Style;
 use super::market::refill;
 use super::program::{Program, Running, ended_with};
 use super::proxy::{Action, Break, server_of};
-use super::{Arena, audit, block_on, clocks, deadlocks, interleave, network, on_threads};
+use super::{Arena, Moment, audit, block_on, clocks, deadlocks, interleave, network, on_threads};
 use crate::conformance::{self, fence, guards};
 use crate::failure::{Failure, equal, present};
 use crate::shops::{Cell, Fault, ORDERS, Rules, Source, World};
@@ -28,7 +28,7 @@ pub fn hunt(arena: &Arena) -> Result<(), Failure> {
     part("clocks", clocks::one_day_ahead(arena))?;
     if networked {
         part("locks", block_on(deadlocks::waits_with_nothing_in_hand(arena)))?;
-        let (behind, word) = present(arena.moments.last().copied(), "moment of the commit")?;
+        let Moment { behind, word, .. } = present(arena.moments.last().copied(), "moment of the commit")?;
         let breaks = [Action::CutBefore, Action::CutAfter].map(|action| Break { behind, word, passed: 0, action });
         part("network", block_on(network::try_all(arena, &breaks)).map(drop))?;
     }

@@ -12,7 +12,7 @@ use crate::shops::{Rules, World};
 
 /// How many rounds: at once, frozen, and through the pooler in each of its modes.
 const CI: [u64; 3] = [6, 10, 2];
-const NIGHTLY: [u64; 3] = [60, 100, 20];
+const NIGHTLY: [u64; 3] = [30, 50, 10];
 
 /// How many start at the same time.
 const AT_ONCE: usize = 8;

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use super::market::refill;
 use super::program::{Program, Running, ended_with};
 use super::proxy::{Action, Break, Proxy, server_of};
-use super::{Arena, Chance, Figures, audit, block_on, on_threads};
+use super::{Arena, Chance, Figures, Moment, audit, block_on, on_threads};
 use crate::failure::{Failure, equal, holds};
 use crate::shops::{MakeShop, Rules, Snapshot, World};
 
 /// How many kills: at named moments, at random, and of the database.
 const CI: [u64; 3] = [210, 100, 50];
-const NIGHTLY: [u64; 3] = [2_100, 1_000, 500];
+const NIGHTLY: [u64; 3] = [1_050, 500, 250];
 
 /// A batch of that many reservations, so that a sweep has many.
 const BATCH: &str = "8";
@@ -22,14 +22,13 @@ pub(super) fn program(arena: &Arena) -> Result<Figures, Failure> {
     let mut chance = Chance::from_environment();
     let seed = chance.seed();
     let chances = [chance.fork(), chance.fork()];
-    let networked = server_of(&(arena.make)()?.url()?).is_ok();
     let tried = on_threads(2, |part| {
         let mut chance = chances.get(part).cloned().unwrap_or_else(|| Chance::new(seed));
         block_on(async {
-            let middle = if networked {
-                at_moments(arena, &mut chance, named / 2).await?
-            } else {
+            let middle = if arena.halts {
                 at_steps(arena, named / 2).await?
+            } else {
+                at_moments(arena, &mut chance, named / 2).await?
             };
             Ok((middle, at_random(arena, &mut chance, random / 2).await?))
         })
@@ -100,10 +99,10 @@ async fn finish(world: &mut World, program: &Program, orders: usize) -> Result<b
 async fn at_moments(arena: &Arena, chance: &mut Chance, kills: u64) -> Result<u64, Failure> {
     let (mut world, program) = ready(arena, arena.make).await?;
     let mut committed = 0;
-    for (kill, (behind, word)) in (0..kills).zip(arena.moments.iter().copied().cycle()) {
+    for (kill, Moment { behind, word, again }) in (0..kills).zip(arena.moments.iter().copied().cycle()) {
         refill(&mut world, 16).await?;
         let action = if chance.below(2) == 0 { Action::Silence } else { Action::HoldAnswer };
-        let passed = if word.is_empty() { 0 } else { chance.below(4) };
+        let passed = if again { chance.below(4) } else { 0 };
         let place = Break { behind, word, passed, action };
         let proxy = Proxy::to(server_of(&program.url)?).await?;
         proxy.arm(place);
@@ -123,7 +122,7 @@ async fn at_moments(arena: &Arena, chance: &mut Chance, kills: u64) -> Result<u6
     Ok(committed)
 }
 
-/// Where there is no network to listen at: the program halts itself at a step, and is killed there.
+/// Where nobody can hear at which step it is: the program halts itself there, and is killed.
 async fn at_steps(arena: &Arena, kills: u64) -> Result<u64, Failure> {
     const STEPS: [&str; 7] = ["begun", "locked", "examined", "stock", "released", "appended", "committed"];
     let (mut world, program) = ready(arena, arena.make).await?;

@@ -33,7 +33,7 @@ pub use chance::{Chance, SEED};
 pub use clock::RealClock;
 pub use customer::Style;
 pub use hunt::{CAUGHT_WITHIN, hunt};
-pub use network::{EXECUTED, Moment};
+pub use network::{EXECUTED, Moment, NUMBERED};
 
 use crate::failure::Failure;
 use crate::shops::{Access, MakeShop, Opener, STATEMENT_TIMEOUT};
@@ -71,6 +71,8 @@ pub struct Arena {
     pub pooled: bool,
     /// The words at which a batch's connection is broken, where there is a network to it.
     pub moments: &'static [Moment],
+    /// Whether the program can halt itself at each step of a batch; else it is listened to.
+    pub halts: bool,
     /// Connects `unreserve` to an address.
     pub opener: Opener,
     /// The program, where a layer needs it as a process.

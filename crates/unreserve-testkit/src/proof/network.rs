@@ -14,20 +14,48 @@ use crate::shops::{Rules, World};
 /// How long a statement may take behind the proxy; the client gives up after twice that.
 const STATEMENT: Duration = Duration::from_millis(400);
 
-/// A moment of a batch: what was said before on the same connection, and the word itself.
-pub type Moment = (&'static str, &'static str);
+/// A moment of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// What was said before on the same connection.
+    pub behind: &'static str,
+    /// The word itself; any first word where it is empty.
+    pub word: &'static str,
+    /// Whether every batch of a connection says it, and not only the first.
+    pub again: bool,
+}
+
+const fn moment(behind: &'static str, word: &'static str) -> Moment {
+    Moment { behind, word, again: !word.is_empty() }
+}
+
+const fn only_once(behind: &'static str, word: &'static str) -> Moment {
+    Moment { behind, word, again: false }
+}
 
 /// The moments of a batch where each statement's name stands before its `EXECUTE`.
 pub const EXECUTED: &[Moment] = &[
-    ("", ""),
-    ("unreserve acquire", "BEGIN"),
-    ("", "unreserve fence */ EXECUTE"),
-    ("", "unreserve lock_due */ EXECUTE"),
-    ("", "unreserve examine_orders */ EXECUTE"),
-    ("", "unreserve lock_free_stock */ EXECUTE"),
-    ("", "unreserve release */ EXECUTE"),
-    ("", "unreserve append_ledger */ EXECUTE"),
-    ("unreserve append_ledger */ EXECUTE", "COMMIT"),
+    moment("", ""),
+    moment("unreserve acquire", "BEGIN"),
+    moment("", "unreserve fence */ EXECUTE"),
+    moment("", "unreserve lock_due */ EXECUTE"),
+    moment("", "unreserve examine_orders */ EXECUTE"),
+    moment("", "unreserve lock_free_stock */ EXECUTE"),
+    moment("", "unreserve release */ EXECUTE"),
+    moment("", "unreserve append_ledger */ EXECUTE"),
+    moment("unreserve append_ledger */ EXECUTE", "COMMIT"),
+];
+
+/// The moments of a batch where a statement's text is sent once a connection, and by its number after that.
+pub const NUMBERED: &[Moment] = &[
+    only_once("", ""),
+    only_once("", "unreserve acquire"),
+    moment("unreserve acquire", "START TRANSACTION READ WRITE"),
+    only_once("", "unreserve fence"),
+    // Every lock on an order is taken when this is said.
+    moment("", "max_statement_time = 0.300"),
+    only_once("", "unreserve append_batch"),
+    moment("unreserve append_batch", "COMMIT"),
 ];
 
 const ACTIONS: [Action; 6] = [
@@ -47,12 +75,12 @@ pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
         return Ok(Figures { notes: vec![why.to_owned()], ..Figures::default() });
     }
     drop(shop);
-    let rounds: u64 = arena.intensity.pick(1, 18);
+    let rounds: u64 = arena.intensity.pick(1, 9);
     let all: Vec<Break> = (0..rounds)
         .flat_map(|round| arena.moments.iter().map(move |moment| (round, *moment)))
-        .flat_map(|(round, (behind, word))| {
+        .flat_map(|(round, Moment { behind, word, again })| {
             // At first the first batch, then later ones.
-            let passed = if word.is_empty() { 0 } else { round % 3 };
+            let passed = if again { round % 3 } else { 0 };
             ACTIONS.map(|action| Break { behind, word, passed, action })
         })
         .collect();

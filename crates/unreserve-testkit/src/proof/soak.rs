@@ -10,7 +10,7 @@ use crate::shops::{Rules, World};
 
 /// How many rounds, and how long each is.
 const CI: (u64, Duration) = (1, Duration::from_secs(15));
-const NIGHTLY: (u64, Duration) = (20, Duration::from_secs(30));
+const NIGHTLY: (u64, Duration) = (20, Duration::from_secs(10));
 
 /// The longest that a step of a customer's may take.
 const PATIENCE: Duration = Duration::from_secs(3);

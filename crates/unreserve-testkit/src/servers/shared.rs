@@ -107,7 +107,14 @@ impl FreshDatabase {
     /// # Errors
     /// [`ServerError`] when the server refuses.
     pub fn on(server: &PostgresServer) -> Result<Self, ServerError> {
-        let superuser_url = server.url("postgres");
+        Self::in_server(server.url("postgres"))
+    }
+
+    /// The same on any server, by the URL of its superuser.
+    ///
+    /// # Errors
+    /// [`ServerError`] when the server refuses.
+    pub fn in_server(superuser_url: String) -> Result<Self, ServerError> {
         let name = create_database(&superuser_url)?;
         Ok(Self { superuser_url, name })
     }

@@ -1,5 +1,6 @@
 //! A test shop in MariaDB.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlRow};
@@ -8,8 +9,8 @@ use unreserve_engine::shop::{Answer, Shop};
 
 use super::table::{Cell, ColumnKind, Row, Statements, Table};
 use super::{Access, Code, Fault, Opener, Session, Source, TestShop};
-use crate::failure::{Failure, Wait};
-use crate::servers::{FreshDatabase, fresh_mariadb};
+use crate::failure::{Failure, Wait, present};
+use crate::servers::{FreshDatabase, MariaDbServer, fresh_mariadb};
 
 /// The account that owns the shop's tables; `unreserve` connects as it, the shop itself as the superuser.
 const OWNER: &str = "owner";
@@ -24,6 +25,8 @@ const STATEMENTS: Statements = Statements { quote: quoted, literal, type_of };
 pub struct MariaDbShop {
     database: FreshDatabase,
     opener: Opener,
+    /// Held for as long as the shop, where it has a server of its own.
+    alone: Option<Mutex<MariaDbServer>>,
 }
 
 impl MariaDbShop {
@@ -32,7 +35,17 @@ impl MariaDbShop {
     /// # Errors
     /// There is no server.
     pub fn make(opener: Opener) -> Result<Box<dyn TestShop>, Failure> {
-        Ok(Box::new(Self { database: fresh_mariadb()?, opener }))
+        Ok(Box::new(Self { database: fresh_mariadb()?, opener, alone: None }))
+    }
+
+    /// Makes an empty shop on a server of its own, which may be killed.
+    ///
+    /// # Errors
+    /// No server can be started.
+    pub fn make_alone(opener: Opener) -> Result<Box<dyn TestShop>, Failure> {
+        let server = MariaDbServer::start()?;
+        let database = FreshDatabase::in_server(server.url("mysql"))?;
+        Ok(Box::new(Self { database, opener, alone: Some(Mutex::new(server)) }))
     }
 
     /// An account's name that no other test has: accounts belong to the whole server.
@@ -117,7 +130,9 @@ impl TestShop for MariaDbShop {
 
     fn session(&self) -> Wait<'_, Box<dyn Session>> {
         Box::pin(async move {
-            let connection = connect(&self.database.url()).await?;
+            let mut connection = connect(&self.database.url()).await?;
+            // As frameworks set it: by default a shop that locks a row and then reads it would see what it was before.
+            run(&mut connection, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
             Ok(Box::new(MariaDbSession { connection }) as Box<dyn Session>)
         })
     }
@@ -148,6 +163,18 @@ impl TestShop for MariaDbShop {
             Code::Deadlock => "1213",
             Code::LockedTooLong => "1205",
         }
+    }
+
+    fn url(&self) -> Result<String, Failure> {
+        Ok(self.database.url())
+    }
+
+    fn crash(&self) -> Wait<'_, ()> {
+        Box::pin(async move {
+            let alone = present(self.alone.as_ref(), "server of this shop alone")?;
+            let mut server = alone.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(server.crash()?)
+        })
     }
 
     fn provoke<'a>(&'a self, fault: Fault<'a>) -> Wait<'a, ()> {
@@ -236,6 +263,12 @@ fn type_of(kind: ColumnKind) -> String {
     }
 }
 
+/// Everything but our version and the lease.
+const CLEAR: &str = "DELETE FROM unreserve_entry; DELETE FROM unreserve_batch; DELETE FROM unreserve_set_aside;
+    DELETE FROM unreserve_sweep_end; DELETE FROM unreserve_sweep; DELETE FROM orders_payment;
+    DELETE FROM orders_inventoryreservation; DELETE FROM orders_order; DELETE FROM products_productvariant;
+    DELETE FROM drops_dropproduct";
+
 struct MariaDbSession {
     connection: MySqlConnection,
 }
@@ -279,6 +312,10 @@ impl Session for MariaDbSession {
 
     fn delete<'a>(&'a mut self, table: &'a str, rows: Row<'a>) -> Wait<'a, u64> {
         self.run(STATEMENTS.delete(table, rows))
+    }
+
+    fn clear(&mut self) -> Wait<'_, ()> {
+        self.done(CLEAR.to_owned())
     }
 
     fn lock<'a>(&'a mut self, table: &'a str, rows: Row<'a>) -> Wait<'a, u64> {

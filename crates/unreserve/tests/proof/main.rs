@@ -7,9 +7,9 @@ use std::time::Duration;
 use unreserve_db::{Options, open};
 use unreserve_engine::shop::{Answer, Shop};
 use unreserve_testkit::failure::Failure;
-use unreserve_testkit::proof::{Arena, EXECUTED, Intensity};
+use unreserve_testkit::proof::{Arena, EXECUTED, Intensity, NUMBERED};
 use unreserve_testkit::proof_tests;
-use unreserve_testkit::shops::{PostgresShop, SqliteShop, TestShop};
+use unreserve_testkit::shops::{MariaDbShop, PostgresShop, SqliteShop, TestShop};
 
 fn opener(url: String, statement_timeout: Duration) -> Answer<'static, Box<dyn Shop>> {
     open(&url, Options { statement_timeout, ..Options::default() })
@@ -21,6 +21,14 @@ fn postgres_shop() -> Result<Box<dyn TestShop>, Failure> {
 
 fn postgres_alone() -> Result<Box<dyn TestShop>, Failure> {
     PostgresShop::make_alone(opener)
+}
+
+fn mariadb_shop() -> Result<Box<dyn TestShop>, Failure> {
+    MariaDbShop::make(opener)
+}
+
+fn mariadb_alone() -> Result<Box<dyn TestShop>, Failure> {
+    MariaDbShop::make_alone(opener)
 }
 
 fn sqlite_shop() -> Result<Box<dyn TestShop>, Failure> {
@@ -37,8 +45,23 @@ fn postgres() -> Arena {
         make: postgres_shop,
         pooled: true,
         moments: EXECUTED,
+        halts: false,
         opener,
         make_alone: Some(postgres_alone),
+        program: program(),
+        intensity: Intensity::Ci,
+    }
+}
+
+fn mariadb() -> Arena {
+    Arena {
+        database: "MariaDB",
+        make: mariadb_shop,
+        make_alone: Some(mariadb_alone),
+        pooled: false,
+        moments: NUMBERED,
+        halts: true,
+        opener,
         program: program(),
         intensity: Intensity::Ci,
     }
@@ -51,6 +74,7 @@ fn sqlite() -> Arena {
         make_alone: None,
         pooled: false,
         moments: &[],
+        halts: true,
         opener,
         program: program(),
         intensity: Intensity::Ci,
@@ -61,11 +85,16 @@ mod everything;
 mod mutants;
 
 /// Every database of the proof, one line each.
-const ARENAS: &[fn() -> Arena] = &[postgres, sqlite];
+const ARENAS: &[fn() -> Arena] = &[postgres, mariadb, sqlite];
 
 proof_tests!(
     on_postgres,
     super::postgres(),
+    [interleave, soak, deadlocks, kills, crashes, network, clocks, instances, resources]
+);
+proof_tests!(
+    on_mariadb,
+    super::mariadb(),
     [interleave, soak, deadlocks, kills, crashes, network, clocks, instances, resources]
 );
 proof_tests!(
