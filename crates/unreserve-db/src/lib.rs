@@ -5,6 +5,8 @@
 
 mod deadline;
 mod halt;
+#[cfg(test)]
+mod hostile;
 mod mysql;
 mod postgres;
 mod sqlite;

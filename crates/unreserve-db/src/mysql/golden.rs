@@ -244,17 +244,10 @@ mod hostile {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::hostile::{NAMES, hostile, renamed};
 
-    /// What a name or a value of a test can be made of, beside letters.
-    const LETTERS: &[&str] = &[
-        "`", "\"", "'", "\\", ".", ";", "--", "/*", "*/", "$1", "$$", "%", "_", " ", "\n", "(", ")", "::text", "{",
-        "}", "?", ":x", "ß", "名", "🦀", "SELECT", "order", "NULL", "E'", "U&\"", "\u{202e}",
-    ];
-
-    /// Hostile letters round a mark, so that every place where it stands in a statement can be found.
-    fn hostile(mark: &'static str) -> impl Strategy<Value = String> {
-        let letters = || prop::collection::vec(prop::sample::select(LETTERS), 0..4).prop_map(|parts| parts.concat());
-        (letters(), letters()).prop_map(move |(before, after)| format!("{before}{mark}{after}"))
+    fn depot_plan() -> Plan {
+        plan(DEPOT, depot(), Policy::default())
     }
 
     /// A statement without what is quoted, and what was quoted, unquoted.
@@ -287,86 +280,6 @@ mod hostile {
         (bare, identifiers, literals)
     }
 
-    /// The depot's plan with other names and other values.
-    fn renamed(names: &BTreeMap<&str, String>, value: &str, zone: &str) -> Plan {
-        let mut plan = plan(DEPOT, depot(), Policy::default());
-        let name = |wanted: &mut String| {
-            if let Some(other) = names.get(wanted.as_str()) {
-                wanted.clone_from(other);
-            }
-        };
-        value.clone_into(&mut plan.profile);
-        name(&mut plan.order.table.name);
-        plan.order.table.schema.as_mut().map(name);
-        name(&mut plan.order.key.name);
-        plan.order.number = Some(plan.order.key.clone());
-        let conditions = plan.order.unpaid.iter_mut().chain(plan.guards.iter_mut().flat_map(|g| &mut g.conditions));
-        for condition in conditions {
-            name(&mut condition.column.name);
-            if let unreserve_engine::plan::Test::OneOf(values) = &mut condition.test {
-                *values = vec![unreserve_engine::plan::Value::Text(value.to_owned())];
-            }
-        }
-        for assignment in &mut plan.order.cancel {
-            use unreserve_engine::plan::Assignment;
-            match assignment {
-                Assignment::Value(column, written) => {
-                    name(&mut column.name);
-                    *written = unreserve_engine::plan::Value::Text(value.to_owned());
-                }
-                Assignment::Now(column, _) | Assignment::Null(column) => name(&mut column.name),
-            }
-        }
-        for (table, column) in plan.guards.iter_mut().filter_map(|guard| guard.evidence.as_mut()) {
-            name(&mut table.name);
-            name(&mut column.name);
-        }
-        name(&mut plan.reservation.table.name);
-        for column in
-            plan.reservation.key.iter_mut().chain([&mut plan.reservation.order, &mut plan.reservation.quantity])
-        {
-            name(&mut column.name);
-        }
-        for stock in &mut plan.stock {
-            name(&mut stock.table.name);
-            for (own, theirs) in &mut stock.key {
-                name(&mut own.name);
-                name(&mut theirs.name);
-            }
-            for column in [&mut stock.reserved, &mut stock.on_hand].into_iter().flatten() {
-                name(&mut column.name);
-            }
-        }
-        name(&mut plan.due.time.column.name);
-        plan.due.time.encoding =
-            unreserve_engine::plan::TimeEncoding::DateTime(unreserve_engine::plan::Zone::Named(zone.to_owned()));
-        plan
-    }
-
-    /// The names of the depot's plan that a statement can hold.
-    const NAMES: &[&str] = &[
-        "shop",
-        "sale",
-        "sale_no",
-        "state",
-        "paid_at",
-        "closed_at",
-        "note",
-        "pay_until",
-        "captured",
-        "sale_line",
-        "place",
-        "depot",
-        "sku",
-        "weight",
-        "invoice",
-        "kind",
-        "voided_at",
-        "shelf",
-        "held",
-        "free",
-    ];
-
     proptest! {
         #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -377,7 +290,7 @@ mod hostile {
             zone in hostile("zqzone"),
         ) {
             let known: BTreeMap<&str, String> = NAMES.iter().copied().zip(names.iter().cloned()).collect();
-            let plan = renamed(&known, &value, &zone);
+            let plan = renamed(depot_plan(), &known, &value, &zone);
             let statements = render(&plan, true);
             for statement in every(&statements) {
                 let (bare, identifiers, literals) = taken_apart(&statement.sql);
@@ -400,7 +313,7 @@ mod hostile {
             role in hostile("zqrole"),
         ) {
             let known: BTreeMap<&str, String> = NAMES.iter().copied().zip(names.iter().cloned()).collect();
-            let plan = renamed(&known, "x", "UTC");
+            let plan = renamed(depot_plan(), &known, "x", "UTC");
             let (bare, identifiers, _) = taken_apart(&grants(&plan, &role));
             prop_assert!(!bare.contains("zq"), "unquoted in {bare}");
             let user = role.rsplit_once('@').map_or(role.as_str(), |(user, _)| user).to_owned();
