@@ -48,6 +48,8 @@ pub(super) struct Line<'a> {
     pub(super) progress: Progress,
     /// Orders whose stock row was busy: tried again when the rest is done.
     busy: VecDeque<Orders>,
+    /// How many times these were tried, all of them.
+    round: u32,
     /// Orders that failed alone before any batch went well.
     suspects: Vec<(SetAside, ShopError)>,
     /// How many orders something was released of.
@@ -78,6 +80,7 @@ impl<'a> Line<'a> {
             pace,
             progress,
             busy: VecDeque::new(),
+            round: 0,
             suspects: Vec::new(),
             orders_released: 0,
             any_committed: false,
@@ -98,7 +101,11 @@ impl<'a> Line<'a> {
                 Some(piece) => piece,
                 None => match self.busy.pop_front() {
                     Some(busy) => {
-                        self.pause(ShopErrorKind::LockTimeout, busy.tries).await;
+                        // Once a round, however many there are: their patience is short.
+                        if busy.tries > self.round {
+                            self.round = busy.tries;
+                            self.pause(ShopErrorKind::LockTimeout, busy.tries).await;
+                        }
                         Piece::Some(busy)
                     }
                     None => return self.settle_suspects().await,
