@@ -90,8 +90,10 @@ pub(super) async fn begin<'a>(
     let row = only_row(rows, "fence")?;
     batch.epoch = read(&row, 0, "fence")?;
     batch.cutoff = read_now(&row, 1, "fence")?;
-    let session = (read(&row, 2, "fence")?, read(&row, 3, "fence")?);
-    batch.link.keep(session, &batch.statements.of_a_batch());
+    // A role that was changed after the login may not see when its own session began.
+    if let (Some(process), Some(began)) = (read(&row, 2, "fence")?, read(&row, 3, "fence")?) {
+        batch.link.keep((process, began), &batch.statements.of_a_batch());
+    }
     Ok(batch)
 }
 
@@ -271,6 +273,9 @@ fn reservations_ended(plan: &Plan, reservations: &[EndedReservation]) -> Paramet
 impl PgBatch<'_> {
     async fn undo(&mut self) -> Result<(), ShopError> {
         self.open = false;
+        if !self.link.is_connected() {
+            return Ok(());
+        }
         let outcome = self.link.simple("rollback", "ROLLBACK").await;
         if outcome.is_err() {
             self.link.cut();

@@ -80,6 +80,11 @@ impl Link {
         self.kept = Kept::new(self.kept.pooled);
     }
 
+    /// Whether there is a connection, whatever its state.
+    pub(super) fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
     async fn connection(&mut self) -> Result<&mut PgConnection, ShopError> {
         if self.connection.is_none() {
             let made = within(self.limits.connect_timeout, "connect", PgConnection::connect_with(&self.connect)).await;
@@ -205,14 +210,16 @@ impl Link {
         self.begin(Transaction::Read);
         let row = only_row(self.send(message).await?.pop().unwrap_or_default().rows, "session");
         let session = row.and_then(|row| {
-            let age: i64 = read(&row, 2, "session")?;
-            Ok((read(&row, 0, "session")?, read(&row, 1, "session")?, age))
+            let (process, began): (Option<i64>, Option<i64>) = (read(&row, 0, "session")?, read(&row, 1, "session")?);
+            let age: Option<i64> = read(&row, 2, "session")?;
+            Ok(process.zip(began).filter(|_| age.is_some_and(|age| age <= FRESH_SECONDS)))
         });
-        let session: (i64, i64, i64) = match session {
+        let session = match session {
             Ok(session) => session,
             Err(error) => return self.end(Err(error)).await,
         };
-        self.kept.pooled |= session.2 > FRESH_SECONDS;
+        // One whose beginning is hidden from this role may be anybody's as well.
+        self.kept.pooled |= session.is_none();
         let (kept, tried): (Vec<&Statement>, Vec<&Statement>) =
             statements.iter().partition(|statement| statement.slot.is_some() && !self.kept.pooled);
         let names = &self.kept.names;
@@ -220,7 +227,7 @@ impl Link {
         if let Err(error) = self.send(message).await {
             return self.end(Err(error)).await;
         }
-        self.kept.sessions.insert((session.0, session.1));
+        self.kept.sessions.extend(session);
         Ok(())
     }
 

@@ -12,6 +12,8 @@ const FIRST: u32 = 200;
 const FLOOR: u32 = 50;
 /// How often one batch is tried again before its error counts.
 pub(super) const TRIES: u32 = 5;
+/// How often orders whose stock row is busy are tried without waiting for it, before they wait.
+pub(super) const ROUNDS: u32 = 5;
 /// How long one order's busy stock row is tried for within one sweep.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use line::Line;
+use line::{Line, passing};
 
 use super::clock::{Clock, Observer};
 use super::error::SweepError;
+use super::pace::{TRIES, back_off};
 use crate::ledger::{Ending, SweepEnd, SweepStart};
 use crate::model::{Holder, Key, SweepId};
 use crate::plan::judge_clock;
@@ -151,12 +152,15 @@ pub async fn sweep(
     let mut line = Line::new(shop, clock, request, observer, outlook.due_orders);
     let stopped_by = line.work(only.as_ref().map(|order| order.key.clone())).await.err();
     let untouched = line.progress.orders_done == 0;
-    let (mut facts, told) = (line.facts, line.protected);
+    let told = Told { orders: line.protected, ended: line.ended };
+    let mut facts = line.facts;
     if untouched && let Some((order, reason)) = only.and_then(|order| why_not(&order).map(|reason| (order, reason))) {
         facts.protect(&order.key, order.number, reason.to_owned());
     }
     facts.oldest_overdue_micros = outlook.oldest_overdue_micros;
-    let stopped_by = finish(shop, clock, request, (&mut facts, &told), (began, stopped_by)).await;
+    let left = leftovers(shop, request, observer, (&mut facts, &told)).await;
+    let stopped_by = stopped_by.or_else(|| left.err().map(SweepError::Shop));
+    let stopped_by = finish(shop, clock, request, &facts, (began, stopped_by)).await;
     let took = clock.elapsed().saturating_sub(began);
     Ok(SweepOutcome { sweep_id: request.sweep_id, facts, started_at: outlook.now, took, stopped_by })
 }
@@ -179,16 +183,22 @@ async fn acquire(shop: &mut dyn CheckedShop, request: &SweepRequest) -> Result<(
     }
 }
 
-/// Looks at what is left, and closes the books; an error here must not hide what the sweep did.
+/// What the line has said already.
+struct Told {
+    /// Orders that were counted as left alone.
+    orders: HashSet<Key>,
+    /// Whether it was worked off to its end.
+    ended: bool,
+}
+
+/// Closes the books; an error here must not hide what the sweep did.
 async fn finish(
     shop: &mut dyn CheckedShop,
     clock: &dyn Clock,
     request: &SweepRequest,
-    (facts, told): (&mut Facts, &HashSet<Key>),
+    facts: &Facts,
     (began, stopped_by): (Duration, Option<SweepError>),
 ) -> Option<SweepError> {
-    let left = leftovers(shop, request, facts, told).await;
-    let stopped_by = stopped_by.or_else(|| left.err().map(SweepError::Shop));
     if matches!(&stopped_by, Some(SweepError::Shop(error)) if error.kind == ShopErrorKind::Fenced) {
         // The lease is another's: its books are not ours to close.
         return stopped_by;
@@ -208,7 +218,16 @@ async fn finish(
         remaining_due: facts.remaining_due,
         error: stopped_by.as_ref().map(describe),
     };
-    let closed = shop.close(&request.holder.token, &end).await;
+    let mut closed = shop.close(&request.holder.token, &end).await;
+    for tries in 0..TRIES {
+        // A close whose answer was lost may be repeated: the books are closed once.
+        let Err(error) = &closed else { break };
+        if !passing(error.kind) {
+            break;
+        }
+        clock.sleep(back_off(error.kind, tries, clock.jitter())).await;
+        closed = shop.close(&request.holder.token, &end).await;
+    }
     stopped_by.or_else(|| closed.err().map(SweepError::Shop))
 }
 
@@ -224,17 +243,26 @@ fn describe(error: &SweepError) -> String {
 async fn leftovers(
     shop: &mut dyn CheckedShop,
     request: &SweepRequest,
-    facts: &mut Facts,
-    told: &HashSet<Key>,
+    observer: &mut dyn Observer,
+    (facts, told): (&mut Facts, &Told),
 ) -> Result<(), ShopError> {
-    let left = shop.leftovers(COUNTED).await?;
+    let left = match shop.leftovers(COUNTED).await {
+        Ok(left) => left,
+        Err(error) => {
+            // What is left alone is told for the sake of people: that it could not be counted is no fault of the sweep.
+            observer.failed(&error, 0);
+            facts.remaining_due = shop.outlook(1).await?.due_orders > 0;
+            return Ok(());
+        }
+    };
     let busy = facts.protected.get("busy").copied().unwrap_or(0);
     facts.remaining_due = left.outlook.due_orders > 0;
-    let locked = left.outlook.due_orders.saturating_sub(busy);
-    if locked > 0 && request.only.is_none() {
-        facts.protected.insert("locked".to_owned(), locked);
+    let rest = left.outlook.due_orders.saturating_sub(busy);
+    if rest > 0 && request.only.is_none() {
+        // What a sweep that stopped early never came to is not locked by anybody.
+        facts.protected.insert(if told.ended { "locked" } else { "not_tried" }.to_owned(), rest);
     }
-    tell(facts, request, left, told);
+    tell(facts, request, left, &told.orders);
     Ok(())
 }
 

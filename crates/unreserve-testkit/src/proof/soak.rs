@@ -47,8 +47,17 @@ async fn round(arena: &Arena, chance: &mut Chance, length: Duration) -> Result<(
         let market = &market;
         let workers: Vec<_> =
             chances.into_iter().map(|chance| scope.spawn(move || market.customers(chance, &Style::ALL))).collect();
+        // Customers go home in time: on a slow database they would give a sweep more to do than it gets done.
+        let watch = scope.spawn(move || {
+            let began = Instant::now();
+            while began.elapsed() < length && !market.stopped() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            market.stop();
+        });
         let ended = scope.spawn(|| block_on(sweeps(market, &mut sizes, length))).join();
         market.stop();
+        drop(watch.join());
         let ended = ended.unwrap_or_else(|_| Err(Failure::new("the sweeping thread panicked")));
         for worker in workers {
             worker.join().unwrap_or_else(|_| Err(Failure::new("a customer's thread panicked")))?;

@@ -64,6 +64,7 @@ fn reason(reason: &str) -> String {
         "not_due" => "no longer due".to_owned(),
         "locked" => "locked by the shop".to_owned(),
         "unreadable" => "a quantity of it is no quantity: a sweep would set it aside".to_owned(),
+        "not_tried" => "the sweep did not come to it".to_owned(),
         "busy" => "its stock row was busy".to_owned(),
         guard => format!("guard `{guard}` holds"),
     }

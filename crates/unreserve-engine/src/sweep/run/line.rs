@@ -10,7 +10,7 @@ use crate::shop::{Acquired, BatchStart, CheckedShop, Selection, ShopError, ShopE
 use crate::sweep::attempt::{Done, Failed, attempt};
 use crate::sweep::clock::{Clock, Observer, Progress};
 use crate::sweep::error::SweepError;
-use crate::sweep::pace::{PATIENCE, Pace, TRIES, back_off};
+use crate::sweep::pace::{PATIENCE, Pace, ROUNDS, TRIES, back_off};
 
 /// So many orders failing alone, with nothing going well, is everybody's error.
 const SUSPECTS: usize = 10;
@@ -30,9 +30,12 @@ enum Piece {
 #[derive(Debug, Clone)]
 struct Orders {
     orders: Vec<Named>,
+    /// How often in a row an error was taken for a passing one.
     tries: u32,
-    /// When they failed first.
-    since: Duration,
+    /// How often a stock row of theirs was busy.
+    rounds: u32,
+    /// When they were tried first after the rest of the line was done; nothing before that.
+    since: Option<Duration>,
     /// Whether busy stock rows are waited for.
     wait: StockWait,
 }
@@ -58,6 +61,8 @@ pub(super) struct Line<'a> {
     any_committed: bool,
     /// Orders that were counted as left alone.
     pub(super) protected: HashSet<Key>,
+    /// Whether the line was worked off to its end.
+    pub(super) ended: bool,
     /// What became of the orders so far.
     pub(super) facts: Facts,
 }
@@ -85,6 +90,7 @@ impl<'a> Line<'a> {
             orders_released: 0,
             any_committed: false,
             protected: HashSet::new(),
+            ended: false,
             facts: Facts::default(),
         }
     }
@@ -92,7 +98,7 @@ impl<'a> Line<'a> {
     /// Works everything off.
     pub(super) async fn work(&mut self, only: Option<Key>) -> Result<(), SweepError> {
         let first = match only {
-            Some(key) => self.apart(vec![(key, None)]),
+            Some(key) => Self::apart(vec![(key, None)]),
             None => Piece::Rest { after: None, tries: 0 },
         };
         let mut pieces = vec![first];
@@ -102,11 +108,12 @@ impl<'a> Line<'a> {
                 None => match self.busy.pop_front() {
                     Some(busy) => {
                         // Once a round, however many there are: their patience is short.
-                        if busy.tries > self.round {
-                            self.round = busy.tries;
-                            self.pause(ShopErrorKind::LockTimeout, busy.tries).await;
+                        if busy.rounds > self.round {
+                            self.round = busy.rounds;
+                            self.pause(ShopErrorKind::LockTimeout, busy.rounds).await;
                         }
-                        Piece::Some(busy)
+                        let since = busy.since.or_else(|| Some(self.clock.elapsed()));
+                        Piece::Some(Orders { since, ..busy })
                     }
                     None => return self.settle_suspects().await,
                 },
@@ -122,13 +129,13 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn apart(&self, orders: Vec<Named>) -> Piece {
-        Piece::Some(self.first_try(orders))
+    fn apart(orders: Vec<Named>) -> Piece {
+        Piece::Some(Self::first_try(orders))
     }
 
     /// Nothing is waited for at first: whoever waits while holding orders may be one in a circle of waiters.
-    fn first_try(&self, orders: Vec<Named>) -> Orders {
-        Orders { orders, tries: 0, since: self.clock.elapsed(), wait: StockWait::None }
+    fn first_try(orders: Vec<Named>) -> Orders {
+        Orders { orders, tries: 0, rounds: 0, since: None, wait: StockWait::None }
     }
 
     async fn attempt(&mut self, piece: &Piece) -> Result<Done, Failed> {
@@ -174,10 +181,11 @@ impl<'a> Line<'a> {
         }
         match piece {
             Piece::Rest { .. } => {
-                let busy = self.first_try(done.busy);
+                let busy = Self::first_try(done.busy);
                 self.park(busy);
                 // The bound holds also where more came due while the sweep ran; what is left is the next one's.
                 let enough = self.orders_released >= self.request.max_orders;
+                self.ended = done.next.is_none();
                 if let Some(next) = done.next.filter(|_| !enough) {
                     pieces.push(Piece::Rest { after: Some(next), tries: 0 });
                 }
@@ -198,11 +206,13 @@ impl<'a> Line<'a> {
         if orders.orders.is_empty() {
             return;
         }
-        if self.clock.elapsed().saturating_sub(orders.since) < PATIENCE {
-            let tries = orders.tries.saturating_add(1).min(TRIES);
+        let patience_left = orders.since.is_none_or(|since| self.clock.elapsed().saturating_sub(since) < PATIENCE);
+        // Nobody is given up who was not waited for once: what is not there looks busy until then.
+        if patience_left || orders.rounds < ROUNDS {
+            let rounds = orders.rounds.saturating_add(1).min(ROUNDS);
             // A row that is never seen free is waited for in the end, so that it cannot starve its orders.
-            let wait = if tries < TRIES { StockWait::None } else { StockWait::Bounded };
-            self.busy.push_back(Orders { tries, wait, ..orders });
+            let wait = if rounds < ROUNDS { StockWait::None } else { StockWait::Bounded };
+            self.busy.push_back(Orders { tries: 0, rounds, wait, ..orders });
         } else {
             for (key, number) in orders.orders {
                 self.protect(key, number, "busy".to_owned());
@@ -246,7 +256,7 @@ impl<'a> Line<'a> {
                 if let Some(next) = next {
                     pieces.push(Piece::Rest { after: Some(next), tries: 0 });
                 }
-                self.first_try(orders)
+                Self::first_try(orders)
             }
             Piece::Some(piece) => Orders { orders, ..piece },
         };
@@ -259,22 +269,18 @@ impl<'a> Line<'a> {
         if lock {
             self.pace = self.pace.after_lock_error();
         }
-        if lock && failed.wait == StockWait::Bounded {
-            if failed.tries > 0 {
-                self.pause(error.kind, failed.tries).await;
-            }
-            // Whoever does not need the busy row is not to wait for it: only its own orders are kept for later.
-            pieces.push(Piece::Some(Orders { wait: StockWait::None, ..failed }));
-            return Ok(());
-        }
         let mut orders = failed.orders;
         if orders.len() > 1 {
             let later = orders.split_off(orders.len().div_ceil(2));
             // The last one pushed is worked off first, so that older expiries keep coming first.
+            // Whoever does not need the busy row does not wait for it much longer.
             for orders in [later, orders] {
-                pieces.push(Piece::Some(Orders { orders, tries: 0, since: failed.since, wait: failed.wait }));
+                pieces.push(Piece::Some(Orders { orders, tries: 0, ..failed }));
             }
         } else if lock {
+            if failed.wait == StockWait::Bounded {
+                self.pause(error.kind, failed.rounds).await;
+            }
             self.park(Orders { orders, ..failed });
         } else if error.kind == ShopErrorKind::Invariant && failed.tries == 0 {
             // A count that did not match may have been the shop at work: look once more.
@@ -363,7 +369,7 @@ impl<'a> Line<'a> {
 }
 
 /// Whether an error passes by itself.
-fn passing(kind: ShopErrorKind) -> bool {
+pub(super) fn passing(kind: ShopErrorKind) -> bool {
     matches!(kind, ShopErrorKind::Disconnected | ShopErrorKind::Retry | ShopErrorKind::LockTimeout)
 }
 
