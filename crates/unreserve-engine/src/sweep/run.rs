@@ -148,7 +148,7 @@ pub async fn sweep(
     }
     let outlook = look(shop, request).await?;
     let only = only(shop, request, LockTest::Try).await?;
-    acquire(shop, request).await?;
+    acquire(shop, clock, request).await?;
     let mut line = Line::new(shop, clock, request, observer, outlook.due_orders);
     let stopped_by = line.work(only.as_ref().map(|order| order.key.clone())).await.err();
     let untouched = line.progress.orders_done == 0;
@@ -175,9 +175,18 @@ fn sweep_start(shop: &dyn CheckedShop, request: &SweepRequest) -> SweepStart {
     }
 }
 
-async fn acquire(shop: &mut dyn CheckedShop, request: &SweepRequest) -> Result<(), SweepError> {
+async fn acquire(shop: &mut dyn CheckedShop, clock: &dyn Clock, request: &SweepRequest) -> Result<(), SweepError> {
     let start = sweep_start(shop, request);
-    match shop.acquire(&request.holder, &start).await? {
+    let mut acquired = shop.acquire(&request.holder, &start).await;
+    for tries in 0..TRIES {
+        // Several that begin at once may be each other's deadlock; whoever comes again sees who got it.
+        if !matches!(&acquired, Err(error) if error.kind == ShopErrorKind::Retry) {
+            break;
+        }
+        clock.sleep(back_off(ShopErrorKind::Retry, tries, clock.jitter())).await;
+        acquired = shop.acquire(&request.holder, &start).await;
+    }
+    match acquired? {
         Acquired::Yes => Ok(()),
         Acquired::HeldBy { holder, heard_seconds_ago } => Err(SweepError::Held { holder, heard_seconds_ago }),
     }

@@ -64,11 +64,11 @@ pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
 /// Eight at once with state directories of their own: how many were kept out.
 async fn eight(world: &mut World, program: &Program, url: &str) -> Result<u64, Failure> {
     refill(world, ORDERS).await?;
+    // Where one writer shuts out the others, the file itself may be what keeps one out. Asked while nobody is at work.
+    let single_writer = world.open().await?.info().capability.single_writer;
     let running: Vec<Running> = (0..AT_ONCE)
         .map(|number| Running::start(&mut program.sweep(url, &format!("state-{number}"), &["--batch-size", "4"])))
         .collect::<Result<_, _>>()?;
-    // Where one writer shuts out the others, the file itself may be what keeps one out.
-    let single_writer = world.open().await?.info().capability.single_writer;
     let codes: &[i32] = if single_writer { &[0, 4, 75] } else { &[0, 75] };
     let (mut kept_out, mut worked) = (0, 0);
     for one in running {
