@@ -19,14 +19,19 @@ pub(crate) struct Arguments {
     runner: Vec<String>,
 }
 
+/// What the suite needs on this machine.
+struct Needed {
+    name: &'static str,
+    /// The Debian packages with its programs, with blanks between.
+    packages: &'static str,
+    find: fn() -> Result<(), ServerError>,
+}
+
 /// A kind of database server that the suite needs. A new one is one more line in [`SERVERS`].
 struct ServerKind {
-    name: &'static str,
+    programs: Needed,
     /// Where the tests find the running server.
     variable: &'static str,
-    /// The Debian package with its programs.
-    package: &'static str,
-    find: fn() -> Result<(), ServerError>,
     start: fn() -> Result<Running, ServerError>,
 }
 
@@ -38,21 +43,21 @@ struct Running {
 
 const SERVERS: &[ServerKind] = &[
     ServerKind {
-        name: "PostgreSQL",
+        programs: Needed { name: "PostgreSQL", packages: POSTGRESQL, find: || find_postgres().map(drop) },
         variable: SHARED_POSTGRES,
-        package: "postgresql",
-        find: || find_postgres().map(drop),
         start: || {
             let server = PostgresServer::start(Durability::Fast)?;
             Ok(Running { url: server.url("postgres"), _server: Box::new(server) })
         },
     },
     ServerKind {
-        name: "MariaDB",
-        variable: SHARED_MARIADB,
         // The programs alone: `mariadb-server` would start a server of the system's as well.
-        package: "mariadb-server-core",
-        find: || find_mariadb().map(drop),
+        programs: Needed {
+            name: "MariaDB",
+            packages: "mariadb-server-core mariadb-client-core",
+            find: || find_mariadb().map(drop),
+        },
+        variable: SHARED_MARIADB,
         start: || {
             let server = MariaDbServer::start()?;
             Ok(Running { url: server.url("mysql"), _server: Box::new(server) })
@@ -61,35 +66,23 @@ const SERVERS: &[ServerKind] = &[
 ];
 
 /// What the proof needs beside the servers; its tests start it themselves.
-const PROGRAMS: &[ServerKind] = &[
-    ServerKind {
-        name: "PgBouncer",
-        variable: "",
-        package: "pgbouncer",
-        find: || find_pgbouncer().map(drop),
-        start: || Err(ServerError::NotFound),
-    },
-    ServerKind {
-        name: "libfaketime",
-        variable: "",
-        package: "faketime",
-        find: || find_faketime().map(drop),
-        start: || Err(ServerError::NotFound),
-    },
+const PROGRAMS: &[Needed] = &[
+    Needed { name: "PgBouncer", packages: PGBOUNCER, find: || find_pgbouncer().map(drop) },
+    Needed { name: "libfaketime", packages: "faketime", find: || find_faketime().map(drop) },
 ];
+
+const POSTGRESQL: &str = "postgresql";
+const PGBOUNCER: &str = "pgbouncer";
 
 /// Runs all tests. The servers end with this process, however it ends.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let root = workspace_root()?;
-    for kind in SERVERS {
-        make_available(kind)?;
-    }
-    for program in PROGRAMS {
-        make_available(program)?;
+    for needed in SERVERS.iter().map(|kind| &kind.programs).chain(PROGRAMS) {
+        make_available(needed)?;
     }
     let mut running = Vec::new();
     for kind in SERVERS {
-        say::line(&format!("starting a throw-away {} server", kind.name));
+        say::line(&format!("starting a throw-away {} server", kind.programs.name));
         running.push((kind.variable, (kind.start)()?));
     }
     let cargo_here = |words: &[&str]| {
@@ -115,9 +108,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     tests.and(run_program(&mut cargo_here(&["test", "--doc", "--workspace", "--all-features"])))
 }
 
-/// Makes sure that the programs of a server are on this machine: installs them where we may, else says how to.
-fn make_available(kind: &ServerKind) -> Result<(), Failure> {
-    match (kind.find)() {
+/// Makes sure that something is on this machine: installs it where we may, else says how to.
+fn make_available(needed: &Needed) -> Result<(), Failure> {
+    match (needed.find)() {
         Ok(()) => return Ok(()),
         Err(ServerError::NotFound | ServerError::MariaDbNotFound | ServerError::NoPooler | ServerError::NoFaketime) => {
         }
@@ -125,27 +118,27 @@ fn make_available(kind: &ServerKind) -> Result<(), Failure> {
     }
     let debian = Path::new("/etc/debian_version").exists();
     if !(debian && runs_as_root()?) {
-        return Err(Failure::Missing(how_to_install(kind)));
+        return Err(Failure::Missing(how_to_install(needed)));
     }
-    say::line(&format!("{} is missing: installing it", kind.name));
-    install(kind)?;
-    (kind.find)()?;
+    say::line(&format!("{} is missing: installing it", needed.name));
+    install(needed)?;
+    (needed.find)()?;
     Ok(())
 }
 
-fn how_to_install(kind: &ServerKind) -> String {
+fn how_to_install(needed: &Needed) -> String {
     format!(
         "the tests need {name}'s programs, which are not on PATH; install them, on Debian or Ubuntu with:\n    \
-         sudo apt-get update && sudo apt-get install -y {package}",
-        name = kind.name,
-        package = kind.package,
+         sudo apt-get update && sudo apt-get install -y {packages}",
+        name = needed.name,
+        packages = needed.packages,
     )
 }
 
 /// Installs a server's package without leaving a server of the system running that was not there before.
-fn install(kind: &ServerKind) -> Result<(), Failure> {
+fn install(needed: &Needed) -> Result<(), Failure> {
     apt(&["update"])?;
-    if kind.package == "postgresql" {
+    if needed.packages == POSTGRESQL {
         // The package makes and starts a cluster unless this says otherwise; the file comes with `postgresql-common`.
         let settings = Path::new("/etc/postgresql-common/createcluster.conf");
         if !settings.exists() {
@@ -154,7 +147,12 @@ fn install(kind: &ServerKind) -> Result<(), Failure> {
             run_program(Command::new("sh").args(["-c", &wanted]))?;
         }
     }
-    apt(&["install", "-y", kind.package])
+    let words: Vec<&str> = ["install", "-y"].into_iter().chain(needed.packages.split(' ')).collect();
+    apt(&words)?;
+    if needed.packages == PGBOUNCER && Path::new("/run/systemd/system").exists() {
+        run_program(Command::new("systemctl").args(["disable", "--now", PGBOUNCER]))?;
+    }
+    Ok(())
 }
 
 fn apt(words: &[&str]) -> Result<(), Failure> {
@@ -165,13 +163,7 @@ fn apt(words: &[&str]) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
-    const MISSING: ServerKind = ServerKind {
-        name: "Example",
-        variable: "EXAMPLE",
-        package: "example-server",
-        find: || Err(ServerError::NotFound),
-        start: || Err(ServerError::NotFound),
-    };
+    const MISSING: Needed = Needed { name: "Example", packages: "example-server", find: || Err(ServerError::NotFound) };
 
     #[test]
     fn says_the_one_command_that_installs_a_missing_server() {

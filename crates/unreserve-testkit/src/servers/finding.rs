@@ -50,6 +50,8 @@ pub fn find_mariadb() -> Result<MariaDbBinaries, ServerError> {
 
 fn mariadb_in(places: &[PathBuf]) -> Option<MariaDbBinaries> {
     let find = |name: &str| places.iter().map(|place| place.join(name)).find(|path| path.is_file());
+    // The installer looks for it beside itself; Debian keeps it in a package of its own.
+    find("my_print_defaults")?;
     Some(MariaDbBinaries { install: find("mariadb-install-db")?, mariadbd: find("mariadbd")? })
 }
 
@@ -128,12 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn mariadbs_two_programs_may_stand_apart_but_both_must_be_there() {
+    fn mariadbs_programs_may_stand_apart_but_all_must_be_there() {
         let root = tempfile::tempdir().unwrap();
         let (bin, sbin) = (root.path().join("bin"), root.path().join("sbin"));
         install(&bin, &["mariadb-install-db"]);
         assert_eq!(mariadb_in(&[bin.clone(), sbin.clone()]), None);
         install(&sbin, &["mariadbd"]);
+        assert_eq!(mariadb_in(&[bin.clone(), sbin.clone()]), None);
+        install(&bin, &["mariadb-install-db", "my_print_defaults"]);
         let found = mariadb_in(&[bin.clone(), sbin.clone()]).unwrap();
         assert_eq!((found.install, found.mariadbd), (bin.join("mariadb-install-db"), sbin.join("mariadbd")));
     }
