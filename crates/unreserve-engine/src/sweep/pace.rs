@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::clock::Clock;
 use crate::shop::{Capability, ShopErrorKind};
 
 /// A transaction should take no longer than this: it is what a checkout may have to wait for.
@@ -70,6 +71,17 @@ impl Pace {
             Duration::ZERO
         }
     }
+}
+
+/// Whether an error passes by itself.
+#[must_use]
+pub(super) fn passing(kind: ShopErrorKind) -> bool {
+    matches!(kind, ShopErrorKind::Disconnected | ShopErrorKind::Retry | ShopErrorKind::LockTimeout)
+}
+
+/// Waits before the next try.
+pub(super) async fn pause(clock: &dyn Clock, kind: ShopErrorKind, tries: u32) {
+    clock.sleep(back_off(kind, tries, clock.jitter())).await;
 }
 
 /// How long to wait before the next try: doubling from a base to a cap, with full jitter, so that several that failed

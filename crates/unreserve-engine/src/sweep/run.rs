@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use line::{Line, passing};
+use line::Line;
 
 use super::clock::{Clock, Observer};
 use super::error::SweepError;
-use super::pace::{TRIES, back_off};
+use super::pace::{TRIES, passing, pause};
 use crate::ledger::{Ending, SweepEnd, SweepStart};
 use crate::model::{Holder, Key, SweepId};
 use crate::plan::judge_clock;
@@ -177,16 +177,16 @@ fn sweep_start(shop: &dyn CheckedShop, request: &SweepRequest) -> SweepStart {
 
 async fn acquire(shop: &mut dyn CheckedShop, clock: &dyn Clock, request: &SweepRequest) -> Result<(), SweepError> {
     let start = sweep_start(shop, request);
-    let mut acquired = shop.acquire(&request.holder, &start).await;
-    for tries in 0..TRIES {
-        // Several that begin at once may be each other's deadlock; whoever comes again sees who got it.
-        if !matches!(&acquired, Err(error) if error.kind == ShopErrorKind::Retry) {
-            break;
+    // Several that begin at once may be each other's deadlock; whoever comes again sees who got it.
+    let mut tries = 0;
+    let acquired = loop {
+        match shop.acquire(&request.holder, &start).await {
+            Err(error) if error.kind == ShopErrorKind::Retry && tries < TRIES => pause(clock, error.kind, tries).await,
+            answer => break answer?,
         }
-        clock.sleep(back_off(ShopErrorKind::Retry, tries, clock.jitter())).await;
-        acquired = shop.acquire(&request.holder, &start).await;
-    }
-    match acquired? {
+        tries = tries.saturating_add(1);
+    };
+    match acquired {
         Acquired::Yes => Ok(()),
         Acquired::HeldBy { holder, heard_seconds_ago } => Err(SweepError::Held { holder, heard_seconds_ago }),
     }
@@ -227,16 +227,15 @@ async fn finish(
         remaining_due: facts.remaining_due,
         error: stopped_by.as_ref().map(describe),
     };
-    let mut closed = shop.close(&request.holder.token, &end).await;
-    for tries in 0..TRIES {
-        // A close whose answer was lost may be repeated: the books are closed once.
-        let Err(error) = &closed else { break };
-        if !passing(error.kind) {
-            break;
+    // A close whose answer was lost may be repeated: the books are closed once.
+    let mut tries = 0;
+    let closed = loop {
+        match shop.close(&request.holder.token, &end).await {
+            Err(error) if passing(error.kind) && tries < TRIES => pause(clock, error.kind, tries).await,
+            answer => break answer,
         }
-        clock.sleep(back_off(error.kind, tries, clock.jitter())).await;
-        closed = shop.close(&request.holder.token, &end).await;
-    }
+        tries = tries.saturating_add(1);
+    };
     stopped_by.or_else(|| closed.err().map(SweepError::Shop))
 }
 
@@ -261,6 +260,8 @@ async fn leftovers(
             // What is left alone is told for the sake of people: that it could not be counted is no fault of the sweep.
             observer.failed(&error, 0);
             facts.remaining_due = shop.outlook(1).await?.due_orders > 0;
+            let shown = u32::try_from(COUNTED).unwrap_or(u32::MAX);
+            facts.set_aside = u64::try_from(shop.orders_set_aside(shown).await?.len()).unwrap_or(u64::MAX);
             return Ok(());
         }
     };

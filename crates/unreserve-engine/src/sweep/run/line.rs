@@ -10,7 +10,7 @@ use crate::shop::{Acquired, BatchStart, CheckedShop, Selection, ShopError, ShopE
 use crate::sweep::attempt::{Done, Failed, attempt};
 use crate::sweep::clock::{Clock, Observer, Progress};
 use crate::sweep::error::SweepError;
-use crate::sweep::pace::{PATIENCE, Pace, ROUNDS, TRIES, back_off};
+use crate::sweep::pace::{PATIENCE, Pace, ROUNDS, TRIES, passing, pause};
 
 /// So many orders failing alone, with nothing going well, is everybody's error.
 const SUSPECTS: usize = 10;
@@ -253,6 +253,7 @@ impl<'a> Line<'a> {
         }
         let piece = match piece {
             Piece::Rest { .. } => {
+                self.ended = next.is_none();
                 if let Some(next) = next {
                     pieces.push(Piece::Rest { after: Some(next), tries: 0 });
                 }
@@ -331,14 +332,14 @@ impl<'a> Line<'a> {
 
     async fn set_aside(&mut self, aside: &SetAside) -> Result<(), SweepError> {
         self.observer.put_aside(aside);
-        for tries in 0..TRIES {
+        let mut tries = 0;
+        loop {
             match self.shop.set_aside(&self.request.holder.token, aside).await {
-                Ok(()) => return Ok(()),
-                Err(error) if passing(error.kind) => self.pause(error.kind, tries).await,
-                Err(error) => return Err(SweepError::Shop(error)),
+                Err(error) if passing(error.kind) && tries < TRIES => self.pause(error.kind, tries).await,
+                answer => return answer.map_err(SweepError::Shop),
             }
+            tries = tries.saturating_add(1);
         }
-        self.shop.set_aside(&self.request.holder.token, aside).await.map_err(SweepError::Shop)
     }
 
     /// Asks the ledger, on a new connection, whether a batch was committed after all. Taking the lease again waits for a
@@ -364,13 +365,8 @@ impl<'a> Line<'a> {
     }
 
     async fn pause(&self, kind: ShopErrorKind, tries: u32) {
-        self.clock.sleep(back_off(kind, tries, self.clock.jitter())).await;
+        pause(self.clock, kind, tries).await;
     }
-}
-
-/// Whether an error passes by itself.
-pub(super) fn passing(kind: ShopErrorKind) -> bool {
-    matches!(kind, ShopErrorKind::Disconnected | ShopErrorKind::Retry | ShopErrorKind::LockTimeout)
 }
 
 fn tries(piece: &Piece) -> u32 {
