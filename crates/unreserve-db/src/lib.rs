@@ -3,12 +3,15 @@
 //! [`open`] is the only place that knows which dialects there are. Adding one is a folder, a line here, a line in the
 //! conformance test, and golden files.
 
+mod cells;
 mod deadline;
 mod halt;
 #[cfg(test)]
 mod hostile;
 mod mysql;
 mod postgres;
+mod records;
+mod rows;
 mod sqlite;
 mod verify;
 mod write;

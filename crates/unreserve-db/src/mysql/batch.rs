@@ -21,9 +21,9 @@ use super::errors::LOCK_WAIT;
 use super::fragments::Statement;
 use super::ledger;
 use super::render::{Line, Statements};
-use super::rows;
 use super::values::{Parameters, json_key, json_quantity, only_row, read_count, read_whole_key};
 use crate::halt::reach;
+use crate::rows;
 use crate::verify::{changed_rows, stands_as_written};
 
 /// What a batch runs with.

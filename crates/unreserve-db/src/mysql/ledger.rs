@@ -1,7 +1,5 @@
 //! Our own tables: the lease, the ledger, and the orders that are set aside.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde_json::Value as Json;
 use sqlx::mysql::MySqlRow;
@@ -12,9 +10,8 @@ use unreserve_engine::model::{BatchId, Key, SweepId};
 use unreserve_engine::shop::{InstallState, ShopError, ShopErrorKind};
 
 use super::connect::Link;
-use super::values::{
-    Parameters, only_row, read, read_count, read_flag, read_instant, read_own_instant, read_sum, signed,
-};
+use super::values::{Parameters, only_row, read, read_count, read_own_instant, signed};
+use crate::records;
 
 /// The version of our tables that this program writes.
 const VERSION: u32 = 1;
@@ -157,16 +154,7 @@ pub(super) async fn find_batch(link: &mut Link, batch_id: BatchId) -> Result<Opt
 SELECT reservations, units, stock_rows, orders_cancelled, drift FROM unreserve_batch WHERE batch_id = ?";
     let parameters = Parameters::new().text(batch_id.to_string());
     let rows = read_ledger(link, "find_batch", SQL, &parameters).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let count = |index| read_count(row, index, "find_batch");
-    Ok(Some(BatchRecord {
-        batch_id,
-        reservations: count(0)?,
-        units: read(row, 1, "find_batch")?,
-        stock_rows: count(2)?,
-        orders_cancelled: count(3)?,
-        drift: read(row, 4, "find_batch")?,
-    }))
+    rows.first().map(|row| records::batch(row, batch_id)).transpose()
 }
 
 /// Keeps an order out of the way for an hour, if the lease is still ours.
@@ -251,36 +239,7 @@ pub(super) async fn history(link: &mut Link, query: &HistoryQuery) -> Result<Vec
     };
     let parameters = Parameters::new().maybe(id.clone()).maybe(id).integer(limit);
     let rows = read_ledger(link, "history", HISTORY, &parameters).await?;
-    rows.iter().map(sweep_record).collect()
-}
-
-fn sweep_record(row: &MySqlRow) -> Result<SweepRecord, ShopError> {
-    const NAME: &str = "history";
-    let id: String = read(row, 0, NAME)?;
-    let protected: Option<String> = read(row, 7, NAME)?;
-    let micros: Option<i64> = read(row, 6, NAME)?;
-    let protected = protected.and_then(|text| serde_json::from_str::<BTreeMap<String, u64>>(&text).ok());
-    Ok(SweepRecord {
-        sweep_id: SweepId::parse(&id)
-            .map_err(|error| ShopError::new(ShopErrorKind::Other, error.to_string()).during(NAME))?,
-        profile: read(row, 1, NAME)?,
-        holder: read(row, 2, NAME)?,
-        started_at: read_own_instant(row, 3, NAME)?,
-        finished_at: read_instant(row, 4, NAME)?,
-        ending: read(row, 5, NAME)?,
-        duration_ms: micros.and_then(|micros| micros.checked_div(1_000)),
-        batches: read_count(row, 12, NAME)?,
-        reservations_released: read_count(row, 13, NAME)?,
-        units_released: read_sum(row, 14, NAME)?,
-        stock_rows_updated: read_count(row, 15, NAME)?,
-        orders_cancelled: read_count(row, 16, NAME)?,
-        drift_units: read_sum(row, 17, NAME)?,
-        orders_protected: protected.unwrap_or_default(),
-        orders_set_aside: read_count(row, 8, NAME)?,
-        oldest_overdue_seconds: read_sum(row, 9, NAME)?.checked_div(1_000_000).unwrap_or(0),
-        remaining_due: read_flag(row, 10, NAME)?,
-        error: read(row, 11, NAME)?,
-    })
+    rows.iter().map(records::sweep).collect()
 }
 
 const ENTRY_COLUMNS: &str =
@@ -294,7 +253,7 @@ pub(super) async fn entries(link: &mut Link, sweep_id: SweepId, limit: u32) -> R
 WHERE b.sweep_id = ? ORDER BY b.at, b.batch_id, e.line LIMIT ?"
     );
     let parameters = Parameters::new().text(sweep_id.to_string()).integer(i64::from(limit));
-    read_ledger(link, "entries", &sql, &parameters).await?.iter().map(entry_record).collect()
+    read_ledger(link, "entries", &sql, &parameters).await?.iter().map(records::entry).collect()
 }
 
 /// The entries of one order under one profile, newest first; inside a transaction that is open already.
@@ -309,23 +268,7 @@ JOIN unreserve_sweep AS s ON s.sweep_id = b.sweep_id
 WHERE e.order_key = ? AND s.profile = ? ORDER BY e.at DESC, e.batch_id DESC, e.line DESC LIMIT 50"
     );
     let parameters = Parameters::new().text(order.to_string()).text(profile);
-    link.rows("order_entries", &sql, parameters.plain()?).await?.iter().map(entry_record).collect()
-}
-
-fn entry_record(row: &MySqlRow) -> Result<EntryRecord, ShopError> {
-    const NAME: &str = "entries";
-    Ok(EntryRecord {
-        kind: read(row, 0, NAME)?,
-        order: read(row, 1, NAME)?,
-        number: read(row, 2, NAME)?,
-        reservation: read(row, 3, NAME)?,
-        stock: read(row, 4, NAME)?,
-        quantity: read(row, 5, NAME)?,
-        drift: read(row, 6, NAME)?,
-        expires_at: read_instant(row, 7, NAME)?,
-        at: read_own_instant(row, 8, NAME)?,
-        overdue_seconds: read(row, 9, NAME)?,
-    })
+    link.rows("order_entries", &sql, parameters.plain()?).await?.iter().map(records::entry).collect()
 }
 
 /// How many orders of a profile are set aside now; inside a transaction that is open already.
@@ -352,7 +295,7 @@ pub(super) async fn orders_set_aside(
     let profile = profile.map(str::to_owned);
     let parameters =
         Parameters::new().maybe(profile.clone()).maybe(profile).maybe(None).maybe(None).integer(i64::from(limit));
-    read_ledger(link, "orders_set_aside", ASIDE, &parameters).await?.iter().map(aside_record).collect()
+    read_ledger(link, "orders_set_aside", ASIDE, &parameters).await?.iter().map(records::aside).collect()
 }
 
 /// Whether one order is set aside; inside a transaction that is open already.
@@ -364,19 +307,7 @@ pub(super) async fn order_set_aside(
     let order = order.to_string();
     let parameters = Parameters::new().text(profile).text(profile).text(order.clone()).text(order).integer(1);
     let rows = link.rows("orders_set_aside", ASIDE, parameters.plain()?).await?;
-    rows.first().map(aside_record).transpose()
-}
-
-fn aside_record(row: &MySqlRow) -> Result<SetAsideRecord, ShopError> {
-    const NAME: &str = "orders_set_aside";
-    Ok(SetAsideRecord {
-        order: read(row, 0, NAME)?,
-        number: read(row, 1, NAME)?,
-        reason: read(row, 2, NAME)?,
-        attempts: read_count(row, 3, NAME)?,
-        since: read_own_instant(row, 4, NAME)?,
-        retry_at: read_own_instant(row, 5, NAME)?,
-    })
+    rows.first().map(records::aside).transpose()
 }
 
 /// Runs one reading statement in a transaction of its own.

@@ -16,7 +16,6 @@ mod keys;
 mod lease;
 mod ledger;
 mod render;
-mod rows;
 mod times;
 mod values;
 
@@ -40,6 +39,7 @@ use unreserve_engine::shop::{
 use values::{Parameters, only_row, read_count, read_instant};
 
 use crate::Options;
+use crate::rows;
 
 /// Connects.
 pub(crate) fn open(url: String, options: Options) -> Answer<'static, Box<dyn Shop>> {
@@ -151,15 +151,7 @@ impl CheckedMySqlShop {
     async fn read_guarded(&mut self, now: Timestamp, limit: u64) -> Result<Vec<GuardedOrder>, ShopError> {
         let Some(statement) = &self.statements.guarded else { return Ok(Vec::new()) };
         let parameters = Parameters::at(now).integer(values::signed(limit)).finish(statement)?;
-        let mut orders: Vec<GuardedOrder> = Vec::new();
-        let mut seen = HashSet::new();
-        for row in self.link.rows(statement.name, &statement.sql, parameters).await? {
-            let order = rows::guarded(&self.plan, &row, statement.name)?;
-            if seen.insert(order.key.clone()) {
-                orders.push(order);
-            }
-        }
-        Ok(orders)
+        rows::guarded(&self.plan, &self.link.rows(statement.name, &statement.sql, parameters).await?)
     }
 
     async fn read_leftovers(&mut self, count_limit: u64) -> Result<Leftovers, ShopError> {

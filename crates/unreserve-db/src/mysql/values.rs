@@ -11,6 +11,7 @@ use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
 use super::errors::statement_error;
 use super::fragments::{Constant, Slot, Statement};
+pub(super) use crate::cells::*;
 
 /// One value to send.
 #[derive(Debug, Clone)]
@@ -152,75 +153,23 @@ pub(super) fn read<'r, T: Decode<'r, MySql> + Type<MySql>>(
     row.try_get(index).map_err(|error| statement_error(&error, statement))
 }
 
-/// A condition's value; NULL is not true.
-pub(super) fn read_flag(row: &MySqlRow, index: usize, statement: &'static str) -> Result<bool, ShopError> {
-    Ok(read::<Option<i64>>(row, index, statement)?.is_some_and(|flag| flag != 0))
-}
-
-/// A key of `columns` parts that begins at `index`; nothing where a part is NULL.
-pub(super) fn read_key(
-    row: &MySqlRow,
-    index: usize,
-    columns: usize,
-    statement: &'static str,
-) -> Result<Option<Key>, ShopError> {
-    let mut parts = Vec::with_capacity(columns);
-    for column in index..index.saturating_add(columns) {
-        match read::<Option<String>>(row, column, statement)? {
-            Some(part) => parts.push(part),
-            None => return Ok(None),
-        }
+impl Cells for MySqlRow {
+    fn text(&self, index: usize, statement: &'static str) -> Result<Option<String>, ShopError> {
+        read(self, index, statement)
     }
-    Ok(Some(Key::of(parts)))
-}
 
-/// A key that cannot be NULL.
-pub(super) fn read_whole_key(
-    row: &MySqlRow,
-    index: usize,
-    columns: usize,
-    statement: &'static str,
-) -> Result<Key, ShopError> {
-    read_key(row, index, columns, statement)?
-        .ok_or_else(|| ShopError::new(ShopErrorKind::Constraint, "a key column is NULL").during(statement))
-}
+    fn integer(&self, index: usize, statement: &'static str) -> Result<Option<i64>, ShopError> {
+        read(self, index, statement)
+    }
 
-/// An instant that was sent as microseconds since 1970.
-pub(super) fn read_instant(
-    row: &MySqlRow,
-    index: usize,
-    statement: &'static str,
-) -> Result<Option<Timestamp>, ShopError> {
-    let micros: Option<i64> = read(row, index, statement)?;
-    Ok(micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
-}
+    fn is_true(&self, index: usize, statement: &'static str) -> Result<bool, ShopError> {
+        Ok(read::<Option<i64>>(self, index, statement)?.is_some_and(|flag| flag != 0))
+    }
 
-/// An instant that cannot be NULL.
-pub(super) fn read_own_instant(row: &MySqlRow, index: usize, statement: &'static str) -> Result<Timestamp, ShopError> {
-    read_instant(row, index, statement)?
-        .ok_or_else(|| ShopError::new(ShopErrorKind::Other, "the answer holds no instant").during(statement))
-}
-
-/// A count, which the database keeps signed.
-pub(super) fn read_count(row: &MySqlRow, index: usize, statement: &'static str) -> Result<u64, ShopError> {
-    Ok(u64::try_from(read::<Option<i64>>(row, index, statement)?.unwrap_or(0)).unwrap_or(0))
-}
-
-/// A sum, which is NULL over no rows.
-pub(super) fn read_sum(row: &MySqlRow, index: usize, statement: &'static str) -> Result<i64, ShopError> {
-    Ok(read::<Option<i64>>(row, index, statement)?.unwrap_or(0))
-}
-
-/// A count as the database keeps it.
-pub(super) fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// The one row of a statement that gives exactly one.
-pub(super) fn only_row(rows: Vec<MySqlRow>, statement: &'static str) -> Result<MySqlRow, ShopError> {
-    rows.into_iter()
-        .next()
-        .ok_or_else(|| ShopError::new(ShopErrorKind::Other, "the database gave no row").during(statement))
+    /// Microseconds since 1970.
+    fn instant(&self, index: usize, statement: &'static str) -> Result<Option<Timestamp>, ShopError> {
+        Ok(read::<Option<i64>>(self, index, statement)?.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
+    }
 }
 
 #[cfg(test)]

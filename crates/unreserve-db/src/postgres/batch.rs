@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 use unreserve_engine::ledger::{BatchRecord, Entry};
 use unreserve_engine::model::{
-    BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, Mutant, Position, Quantity, StockChange, StockRef,
-    StockRow, SweepId, planted,
+    BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, Mutant, Quantity, StockChange, StockRef, StockRow,
+    SweepId, planted,
 };
 use unreserve_engine::plan::{Plan, StockPlan};
 use unreserve_engine::shop::{
@@ -21,8 +21,8 @@ use super::fragments::Statement;
 use super::ledger;
 use super::message::Transaction;
 use super::render::{Line, Statements};
-use super::rows;
-use super::values::{Parameters, only_row, read, read_now, read_whole_key};
+use super::values::{Parameters, only_row, read, read_own_instant, read_whole_key};
+use crate::rows;
 
 use crate::verify::{changed_rows, stands_as_written};
 
@@ -89,7 +89,7 @@ pub(super) async fn begin<'a>(
     }
     let row = only_row(rows, "fence")?;
     batch.epoch = read(&row, 0, "fence")?;
-    batch.cutoff = read_now(&row, 1, "fence")?;
+    batch.cutoff = read_own_instant(&row, 1, "fence")?;
     // A role that was changed after the login may not see when its own session began.
     if let (Some(process), Some(began)) = (read(&row, 2, "fence")?, read(&row, 3, "fence")?) {
         batch.link.keep((process, began), &batch.statements.of_a_batch());
@@ -109,14 +109,6 @@ pub(super) fn selected<'a>(plan: &Plan, line: &'a Line, selection: &Selection) -
         parameters = parameters.with(after.map(|place| place.reservation.part(column).to_owned()));
     }
     (&line.rest, parameters)
-}
-
-/// Reads a row of the candidate query.
-pub(super) fn read_candidate(plan: &Plan, row: &PgRow, name: &'static str) -> Result<LockedOrder, ShopError> {
-    let key = read_whole_key(row, 0, 1, name)?;
-    let reservation = read_whole_key(row, 2, plan.reservation.key.len(), name)?;
-    let number = read(row, plan.reservation.key.len().saturating_add(3), name)?;
-    Ok(LockedOrder { key, number, position: Position { expiry: read(row, 1, name)?, reservation } })
 }
 
 /// What to do with an order or a stock row that cannot be read.
@@ -293,7 +285,7 @@ impl PgBatch<'_> {
         // What follows goes by keys: one plan serves every batch.
         message = message.command("limit", "SET LOCAL plan_cache_mode = force_generic_plan");
         let rows = self.link.send(message).await?.pop().unwrap_or_default().rows;
-        rows.iter().map(|row| read_candidate(self.plan, row, statement.name)).collect()
+        rows.iter().map(|row| rows::candidate(self.plan, row, statement.name)).collect()
     }
 
     async fn lock_stock_rows(&mut self, stock: &[StockRef], wait: StockWait) -> Result<Vec<StockRow>, ShopError> {

@@ -1,7 +1,7 @@
 //! Everything a sweep would look at for one order.
 
 use sqlx::postgres::PgRow;
-use unreserve_engine::model::Key;
+use unreserve_engine::model::{Key, Quantity};
 use unreserve_engine::plan::Plan;
 use unreserve_engine::shop::{
     ConditionValueSeen, Explanation, GuardSeen, LockTest, OrderName, ReservationSeen, ShopError,
@@ -12,7 +12,7 @@ use super::fragments::Statement;
 use super::ledger;
 use super::message::Transaction;
 use super::render::Statements;
-use super::values::{Parameters, read, read_instant, read_now, read_quantity, read_whole_key};
+use super::values::{Parameters, read, read_instant, read_own_instant, read_sum, read_whole_key};
 
 /// Looks an order up by its number and its key.
 pub(super) async fn explain(
@@ -66,7 +66,7 @@ fn explanation(plan: &Plan, row: &PgRow, name: &'static str) -> Result<Explanati
     Ok(Explanation {
         key: read_whole_key(row, 0, 1, name)?,
         number: read(row, 1, name)?,
-        now: read_now(row, 2, name)?,
+        now: read_own_instant(row, 2, name)?,
         unpaid_conditions,
         unpaid: read(row, 3, name)?,
         cancelled: read(row, 4, name)?,
@@ -96,7 +96,7 @@ async fn read_rest(
         found.reservations.push(ReservationSeen {
             key: read_whole_key(&row, 1, columns, statement.name)?,
             // What is no quantity keeps a sweep from releasing it, but must not keep anybody from seeing the rest.
-            quantity: read_quantity(&row, at(0), statement.name)?.unwrap_or_default(),
+            quantity: Quantity::new(read_sum(&row, at(0), statement.name)?),
             active: read(&row, active_index, statement.name)?,
             expires_at: read_instant(&row, at(1), statement.name)?,
             expired: read(&row, at(2), statement.name)?,

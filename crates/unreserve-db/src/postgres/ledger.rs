@@ -1,7 +1,5 @@
 //! Our own tables: the lease, the ledger, and the orders that are set aside.
 
-use std::collections::BTreeMap;
-
 use sqlx::postgres::PgRow;
 use unreserve_engine::ledger::{
     BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
@@ -12,7 +10,8 @@ use unreserve_engine::shop::{Acquired, InstallState, ShopError, ShopErrorKind};
 use super::connect::Link;
 use super::fragments::Statement;
 use super::message::{Call, Transaction};
-use super::values::{Parameters, only_row, read, read_count, read_instant, read_now, signed};
+use super::values::{Parameters, only_row, read, read_count, signed};
+use crate::records;
 
 /// The version of our tables that this program writes.
 const VERSION: u32 = 1;
@@ -204,16 +203,7 @@ pub(super) async fn find_batch(link: &mut Link, batch_id: BatchId) -> Result<Opt
     link.begin_read();
     let outcome = link.rows("find_batch", SQL, Parameters::new().with(batch_id.to_string())).await;
     let rows = link.end(outcome).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let count = |index| read_count(row, index, "find_batch");
-    Ok(Some(BatchRecord {
-        batch_id,
-        reservations: count(0)?,
-        units: read(row, 1, "find_batch")?,
-        stock_rows: count(2)?,
-        orders_cancelled: count(3)?,
-        drift: read(row, 4, "find_batch")?,
-    }))
+    rows.first().map(|row| records::batch(row, batch_id)).transpose()
 }
 
 /// `$1` profile, `$2` token, `$3` order, `$4` number, `$5` reason.
@@ -305,36 +295,7 @@ pub(super) async fn history(link: &mut Link, query: &HistoryQuery) -> Result<Vec
     };
     let parameters = Parameters::new().with(limit).with(id);
     let rows = read_ledger(link, "history", HISTORY, parameters).await?;
-    rows.iter().map(sweep_record).collect()
-}
-
-fn sweep_record(row: &PgRow) -> Result<SweepRecord, ShopError> {
-    const NAME: &str = "history";
-    let id: String = read(row, 0, NAME)?;
-    let protected: String = read(row, 7, NAME)?;
-    let micros: Option<i64> = read(row, 6, NAME)?;
-    let overdue: i64 = read(row, 9, NAME)?;
-    Ok(SweepRecord {
-        sweep_id: SweepId::parse(&id)
-            .map_err(|error| ShopError::new(ShopErrorKind::Other, error.to_string()).during(NAME))?,
-        profile: read(row, 1, NAME)?,
-        holder: read(row, 2, NAME)?,
-        started_at: read_now(row, 3, NAME)?,
-        finished_at: read_instant(row, 4, NAME)?,
-        ending: read(row, 5, NAME)?,
-        duration_ms: micros.map(|micros| micros.checked_div(1_000).unwrap_or(0)),
-        batches: read_count(row, 12, NAME)?,
-        reservations_released: read_count(row, 13, NAME)?,
-        units_released: read(row, 14, NAME)?,
-        stock_rows_updated: read_count(row, 15, NAME)?,
-        orders_cancelled: read_count(row, 16, NAME)?,
-        drift_units: read(row, 17, NAME)?,
-        orders_protected: serde_json::from_str::<BTreeMap<String, u64>>(&protected).unwrap_or_default(),
-        orders_set_aside: read_count(row, 8, NAME)?,
-        oldest_overdue_seconds: overdue.checked_div(1_000_000).unwrap_or(0),
-        remaining_due: read(row, 10, NAME)?,
-        error: read(row, 11, NAME)?,
-    })
+    rows.iter().map(records::sweep).collect()
 }
 
 const ENTRY_COLUMNS: &str = "SELECT e.kind, e.order_key, e.order_number, e.reservation_key, e.stock, e.quantity, e.drift,
@@ -347,7 +308,7 @@ pub(super) async fn entries(link: &mut Link, sweep_id: SweepId, limit: u32) -> R
          WHERE b.sweep_id = $1::text::uuid ORDER BY b.at, b.batch_id, e.line LIMIT $2::bigint"
     );
     let parameters = Parameters::new().with(sweep_id.to_string()).with(i64::from(limit));
-    read_ledger(link, "entries", &sql, parameters).await?.iter().map(entry_record).collect()
+    read_ledger(link, "entries", &sql, parameters).await?.iter().map(records::entry).collect()
 }
 
 /// The entries of one order, newest first; inside a transaction that is open already.
@@ -356,23 +317,7 @@ pub(super) async fn entries_of_order(link: &mut Link, order: &Key) -> Result<Vec
         "/* unreserve order_entries */ {ENTRY_COLUMNS} FROM unreserve.entry AS e WHERE e.order_key = $1::text ORDER BY e.at DESC, e.batch_id DESC, e.line DESC LIMIT 50"
     );
     let parameters = Parameters::new().with(order.to_string());
-    link.rows("order_entries", &sql, parameters).await?.iter().map(entry_record).collect()
-}
-
-fn entry_record(row: &PgRow) -> Result<EntryRecord, ShopError> {
-    const NAME: &str = "entries";
-    Ok(EntryRecord {
-        kind: read(row, 0, NAME)?,
-        order: read(row, 1, NAME)?,
-        number: read(row, 2, NAME)?,
-        reservation: read(row, 3, NAME)?,
-        stock: read(row, 4, NAME)?,
-        quantity: read(row, 5, NAME)?,
-        drift: read(row, 6, NAME)?,
-        expires_at: read_instant(row, 7, NAME)?,
-        at: read_now(row, 8, NAME)?,
-        overdue_seconds: read(row, 9, NAME)?,
-    })
+    link.rows("order_entries", &sql, parameters).await?.iter().map(records::entry).collect()
 }
 
 /// `$1` profile or NULL for all, `$2` order or NULL for all, `$3` limit.
@@ -389,7 +334,7 @@ pub(super) async fn orders_set_aside(
     limit: u32,
 ) -> Result<Vec<SetAsideRecord>, ShopError> {
     let parameters = Parameters::new().with(profile.map(str::to_owned)).with(None::<String>).with(i64::from(limit));
-    read_ledger(link, "orders_set_aside", ASIDE, parameters).await?.iter().map(aside_record).collect()
+    read_ledger(link, "orders_set_aside", ASIDE, parameters).await?.iter().map(records::aside).collect()
 }
 
 /// Whether one order is set aside; inside a transaction that is open already.
@@ -400,19 +345,7 @@ pub(super) async fn order_set_aside(
 ) -> Result<Option<SetAsideRecord>, ShopError> {
     let parameters = Parameters::new().with(Some(profile.to_owned())).with(Some(order.to_string())).with(1_i64);
     let rows = link.rows("orders_set_aside", ASIDE, parameters).await?;
-    rows.first().map(aside_record).transpose()
-}
-
-fn aside_record(row: &PgRow) -> Result<SetAsideRecord, ShopError> {
-    const NAME: &str = "orders_set_aside";
-    Ok(SetAsideRecord {
-        order: read(row, 0, NAME)?,
-        number: read(row, 1, NAME)?,
-        reason: read(row, 2, NAME)?,
-        attempts: read_count(row, 3, NAME)?,
-        since: read_now(row, 4, NAME)?,
-        retry_at: read_now(row, 5, NAME)?,
-    })
+    rows.first().map(records::aside).transpose()
 }
 
 /// Runs one reading statement in a transaction of its own.

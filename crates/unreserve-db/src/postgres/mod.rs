@@ -32,10 +32,10 @@ use unreserve_engine::ledger::{
 use unreserve_engine::model::{BatchId, Holder, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, GuardedOrder, InstallState, Ledger,
-    Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, Leftovers,
+    LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
 };
-use values::{Parameters, only_row, read, read_count, read_now};
+use values::{Parameters, only_row, read, read_count, read_own_instant};
 
 use crate::Options;
 
@@ -202,29 +202,22 @@ impl CheckedPgShop {
         let mut next = || replies.next().unwrap_or_default().rows;
         let (outlook, unseen, guarded) = (next(), only_row(next(), "unseen")?, next());
         let (without_order, set_aside) = (read_count(&unseen, 0, "unseen")?, read_count(&unseen, 1, "unseen")?);
-        let mut orders: Vec<GuardedOrder> = Vec::new();
-        let mut seen = HashSet::new();
-        for row in &guarded {
-            let order = rows::guarded(plan, row, "guarded")?;
-            if seen.insert(order.key.clone()) {
-                orders.push(order);
-            }
-        }
+        let guarded = crate::rows::guarded(plan, &guarded)?;
         let outlook = self.settle_outlook(outlook, count_limit).await?;
-        Ok(Leftovers { outlook, set_aside, guarded: orders, without_order })
+        Ok(Leftovers { outlook, set_aside, guarded, without_order })
     }
 
     async fn read_page(&mut self, selection: &Selection) -> Result<Surveyed, ShopError> {
         let (statement, parameters) = batch::selected(&self.plan, &self.statements.survey, selection);
         let rows = self.link.rows(statement.name, &statement.sql, parameters).await?;
-        let now_index = self.plan.reservation.key.len().saturating_add(2);
+        let now_index = self.plan.reservation.key.len().saturating_add(3);
         let now = match rows.first() {
-            Some(row) => read_now(row, now_index, statement.name)?,
+            Some(row) => read_own_instant(row, now_index, statement.name)?,
             None => jiff::Timestamp::UNIX_EPOCH,
         };
         let found = rows
             .iter()
-            .map(|row| batch::read_candidate(&self.plan, row, statement.name))
+            .map(|row| crate::rows::candidate(&self.plan, row, statement.name))
             .collect::<Result<Vec<_>, _>>()?;
         let full = found.len() >= usize::try_from(selection.limit).unwrap_or(usize::MAX);
         let last = found.last().filter(|_| full).map(|row| row.position.clone());

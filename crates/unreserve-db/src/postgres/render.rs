@@ -266,7 +266,7 @@ fn candidates(plan: &Plan, installed: bool, lock: Lock, from: From) -> Statement
     };
     let (line, order_key, reservation_key, number) = (w.line(), w.order_key(), w.reservation_key(), w.order_number());
     w.finish(&format!(
-        "SELECT {order_key}, {column}::text, {reservation_key}, {}, {number}\n{line}\nWHERE {wanted}\n  AND {which}\n\
+        "SELECT {order_key}, {column}::text, {reservation_key}, {number}, {}\n{line}\nWHERE {wanted}\n  AND {which}\n\
          ORDER BY {column}, {columns}\nLIMIT $1::bigint{lock}",
         micros("now()")
     ))

@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::{Decode, Postgres, Row, Type};
-use unreserve_engine::model::{Key, Quantity};
+use unreserve_engine::model::Key;
 use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
 use super::errors::statement_error;
 use super::literal::{array, literal};
+pub(super) use crate::cells::*;
 
 /// What can be sent.
 pub(super) trait Sent {
@@ -94,64 +95,21 @@ pub(super) fn read<'r, T: Decode<'r, Postgres> + Type<Postgres>>(
     row.try_get(index).map_err(|error| statement_error(&error, statement))
 }
 
-/// A key of `columns` parts that begins at `index`; nothing where a part is NULL.
-pub(super) fn read_key(
-    row: &PgRow,
-    index: usize,
-    columns: usize,
-    statement: &'static str,
-) -> Result<Option<Key>, ShopError> {
-    let mut parts = Vec::with_capacity(columns);
-    for column in index..index.saturating_add(columns) {
-        match read::<Option<String>>(row, column, statement)? {
-            Some(part) => parts.push(part),
-            None => return Ok(None),
-        }
+impl Cells for PgRow {
+    fn text(&self, index: usize, statement: &'static str) -> Result<Option<String>, ShopError> {
+        read(self, index, statement)
     }
-    Ok(Some(Key::of(parts)))
-}
 
-/// A key that cannot be NULL.
-pub(super) fn read_whole_key(
-    row: &PgRow,
-    index: usize,
-    columns: usize,
-    statement: &'static str,
-) -> Result<Key, ShopError> {
-    read_key(row, index, columns, statement)?
-        .ok_or_else(|| ShopError::new(ShopErrorKind::Invariant, "a key column is NULL").during(statement))
-}
+    fn integer(&self, index: usize, statement: &'static str) -> Result<Option<i64>, ShopError> {
+        read(self, index, statement)
+    }
 
-/// An instant that was sent as microseconds since 1970.
-pub(super) fn read_instant(row: &PgRow, index: usize, statement: &'static str) -> Result<Option<Timestamp>, ShopError> {
-    let micros: Option<i64> = read(row, index, statement)?;
-    Ok(micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
-}
+    fn is_true(&self, index: usize, statement: &'static str) -> Result<bool, ShopError> {
+        Ok(read::<Option<bool>>(self, index, statement)?.unwrap_or(false))
+    }
 
-/// An instant that cannot be NULL.
-pub(super) fn read_now(row: &PgRow, index: usize, statement: &'static str) -> Result<Timestamp, ShopError> {
-    read_instant(row, index, statement)?
-        .ok_or_else(|| ShopError::new(ShopErrorKind::Other, "the database's now is not an instant").during(statement))
-}
-
-/// A counter, which may be NULL.
-pub(super) fn read_quantity(row: &PgRow, index: usize, statement: &'static str) -> Result<Option<Quantity>, ShopError> {
-    Ok(read::<Option<i64>>(row, index, statement)?.map(Quantity::new))
-}
-
-/// A count, which the database keeps signed.
-pub(super) fn read_count(row: &PgRow, index: usize, statement: &'static str) -> Result<u64, ShopError> {
-    Ok(u64::try_from(read::<i64>(row, index, statement)?).unwrap_or(0))
-}
-
-/// A count as the database keeps it.
-pub(super) fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// The one row of a statement that gives exactly one.
-pub(super) fn only_row(rows: Vec<PgRow>, statement: &'static str) -> Result<PgRow, ShopError> {
-    rows.into_iter()
-        .next()
-        .ok_or_else(|| ShopError::new(ShopErrorKind::Other, "the database gave no row").during(statement))
+    /// Microseconds since 1970.
+    fn instant(&self, index: usize, statement: &'static str) -> Result<Option<Timestamp>, ShopError> {
+        Ok(read::<Option<i64>>(self, index, statement)?.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
+    }
 }

@@ -20,9 +20,9 @@ use super::connect::Link;
 use super::fragments::Statement;
 use super::ledger;
 use super::render::{Line, Statements};
-use super::rows;
-use super::values::{Parameters, instant, json_key, json_quantity};
+use super::values::{Parameters, instant, json_key, json_quantity, read_whole_key};
 use crate::halt::reach;
+use crate::rows;
 use crate::verify::{changed_rows, stands_as_written};
 
 /// One examination reads no more reservations than this: nobody's order has so many.
@@ -144,8 +144,8 @@ pub(super) async fn examine(
         return Err(ShopError::new(ShopErrorKind::Invariant, message).during(statement.name));
     }
     for row in found {
-        let order = rows::reservation_order(&row, statement.name)?;
-        match rows::reservation(plan, &row, cutoff_ms, statement.name) {
+        let order = read_whole_key(&row, 0, 1, statement.name)?;
+        match rows::reservation_at(plan, &row, cutoff_ms.saturating_mul(1_000), statement.name) {
             Ok(reservation) => {
                 if let Some(order) = examined.get_mut(&order) {
                     order.reservations.push(reservation);

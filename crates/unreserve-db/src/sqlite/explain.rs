@@ -8,9 +8,10 @@ use unreserve_engine::shop::{
 
 use super::connect::Link;
 use super::fragments::Statement;
+use super::ledger;
 use super::render::Statements;
 use super::values::{Parameters, instant, read, read_flag, read_whole_key};
-use super::{ledger, rows};
+use crate::rows;
 
 /// Looks an order up by its number and its key, inside a transaction that is open already.
 pub(super) async fn explain(
@@ -95,8 +96,9 @@ async fn reservations(
     for row in link.rows(name, &statement.sql, parameters).await? {
         let expires_ms: Option<i64> = read(&row, width.saturating_add(2), name)?;
         let overdue_ms = expires_ms.map_or(0, |expires| now_ms.saturating_sub(expires));
-        let quantity =
-            rows::reservation(plan, &row, now_ms, name).map(|reservation| reservation.quantity).unwrap_or_default();
+        let quantity = rows::reservation_at(plan, &row, now_ms.saturating_mul(1_000), name)
+            .map(|reservation| reservation.quantity)
+            .unwrap_or_default();
         seen.push(ReservationSeen {
             key: read_whole_key(&row, 1, width, name)?,
             quantity,

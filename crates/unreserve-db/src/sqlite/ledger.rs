@@ -1,9 +1,6 @@
 //! Our own tables: the lease, the ledger, and the orders that are set aside.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value as Json;
-use sqlx::sqlite::SqliteRow;
 use unreserve_engine::ledger::{
     BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
 };
@@ -11,9 +8,8 @@ use unreserve_engine::model::{BatchId, Holder, Key, Mutant, SweepId, planted};
 use unreserve_engine::shop::{Acquired, InstallState, ShopError, ShopErrorKind};
 
 use super::connect::Link;
-use super::values::{
-    Parameters, only_row, read, read_count, read_flag, read_instant, read_own_instant, read_sum, signed,
-};
+use super::values::{Parameters, only_row, read, read_count, signed};
+use crate::records;
 
 /// The version of our tables that this program writes.
 const VERSION: u32 = 1;
@@ -202,16 +198,7 @@ pub(super) async fn find_batch(link: &mut Link, batch_id: BatchId) -> Result<Opt
     const SQL: &str = "/* unreserve find_batch */
 SELECT reservations, units, stock_rows, orders_cancelled, drift FROM unreserve_batch WHERE batch_id = ?1";
     let rows = link.rows("find_batch", SQL, Parameters::new().with(batch_id.to_string()).plain()?).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let count = |index| read_count(row, index, "find_batch");
-    Ok(Some(BatchRecord {
-        batch_id,
-        reservations: count(0)?,
-        units: read(row, 1, "find_batch")?,
-        stock_rows: count(2)?,
-        orders_cancelled: count(3)?,
-        drift: read(row, 4, "find_batch")?,
-    }))
+    rows.first().map(|row| records::batch(row, batch_id)).transpose()
 }
 
 /// Keeps an order out of the way for an hour, if the lease is still ours.
@@ -293,36 +280,7 @@ pub(super) async fn history(link: &mut Link, query: &HistoryQuery) -> Result<Vec
         HistoryQuery::Sweep { id } => (2, Some(id.to_lowercase())),
     };
     let rows = link.rows("history", HISTORY, Parameters::new().with(limit).with(id).plain()?).await?;
-    rows.iter().map(sweep_record).collect()
-}
-
-fn sweep_record(row: &SqliteRow) -> Result<SweepRecord, ShopError> {
-    const NAME: &str = "history";
-    let id: String = read(row, 0, NAME)?;
-    let protected: Option<String> = read(row, 7, NAME)?;
-    let micros: Option<i64> = read(row, 6, NAME)?;
-    let protected = protected.and_then(|text| serde_json::from_str::<BTreeMap<String, u64>>(&text).ok());
-    Ok(SweepRecord {
-        sweep_id: SweepId::parse(&id)
-            .map_err(|error| ShopError::new(ShopErrorKind::Other, error.to_string()).during(NAME))?,
-        profile: read(row, 1, NAME)?,
-        holder: read(row, 2, NAME)?,
-        started_at: read_own_instant(row, 3, NAME)?,
-        finished_at: read_instant(row, 4, NAME)?,
-        ending: read(row, 5, NAME)?,
-        duration_ms: micros.and_then(|micros| micros.checked_div(1_000)),
-        batches: read_count(row, 12, NAME)?,
-        reservations_released: read_count(row, 13, NAME)?,
-        units_released: read_sum(row, 14, NAME)?,
-        stock_rows_updated: read_count(row, 15, NAME)?,
-        orders_cancelled: read_count(row, 16, NAME)?,
-        drift_units: read_sum(row, 17, NAME)?,
-        orders_protected: protected.unwrap_or_default(),
-        orders_set_aside: read_count(row, 8, NAME)?,
-        oldest_overdue_seconds: read_sum(row, 9, NAME)?.checked_div(1_000_000).unwrap_or(0),
-        remaining_due: read_flag(row, 10, NAME)?,
-        error: read(row, 11, NAME)?,
-    })
+    rows.iter().map(records::sweep).collect()
 }
 
 /// The entries of one sweep, in the order they were written.
@@ -332,7 +290,7 @@ SELECT e.kind, e.order_key, e.order_number, e.reservation_key, e.stock, e.quanti
 FROM unreserve_batch AS b JOIN unreserve_entry AS e ON e.batch_id = b.batch_id
 WHERE b.sweep_id = ?1 ORDER BY e.entry_id LIMIT ?2";
     let parameters = Parameters::new().with(sweep_id.to_string()).with(i64::from(limit)).plain()?;
-    link.rows("entries", SQL, parameters).await?.iter().map(entry_record).collect()
+    link.rows("entries", SQL, parameters).await?.iter().map(records::entry).collect()
 }
 
 /// The entries of one order under one profile, newest first.
@@ -346,23 +304,7 @@ SELECT e.kind, e.order_key, e.order_number, e.reservation_key, e.stock, e.quanti
 FROM unreserve_entry AS e JOIN unreserve_batch AS b ON b.batch_id = e.batch_id JOIN unreserve_sweep AS s ON s.sweep_id = b.sweep_id
 WHERE e.order_key = ?1 AND s.profile = ?2 ORDER BY e.entry_id DESC LIMIT 50";
     let parameters = Parameters::new().with(order.to_string()).with(profile.to_owned()).plain()?;
-    link.rows("order_entries", SQL, parameters).await?.iter().map(entry_record).collect()
-}
-
-fn entry_record(row: &SqliteRow) -> Result<EntryRecord, ShopError> {
-    const NAME: &str = "entries";
-    Ok(EntryRecord {
-        kind: read(row, 0, NAME)?,
-        order: read(row, 1, NAME)?,
-        number: read(row, 2, NAME)?,
-        reservation: read(row, 3, NAME)?,
-        stock: read(row, 4, NAME)?,
-        quantity: read(row, 5, NAME)?,
-        drift: read(row, 6, NAME)?,
-        expires_at: read_instant(row, 7, NAME)?,
-        at: read_own_instant(row, 8, NAME)?,
-        overdue_seconds: read(row, 9, NAME)?,
-    })
+    link.rows("order_entries", SQL, parameters).await?.iter().map(records::entry).collect()
 }
 
 /// `?1` now, `?2` profile or NULL for all, `?3` order or NULL for all, `?4` limit.
@@ -397,15 +339,5 @@ pub(super) async fn orders_set_aside(
         .with(order.map(Key::to_string))
         .with(i64::from(limit));
     let rows = link.rows(NAME, ASIDE, parameters.plain()?).await?;
-    let record = |row: &SqliteRow| -> Result<SetAsideRecord, ShopError> {
-        Ok(SetAsideRecord {
-            order: read(row, 0, NAME)?,
-            number: read(row, 1, NAME)?,
-            reason: read(row, 2, NAME)?,
-            attempts: read_count(row, 3, NAME)?,
-            since: read_own_instant(row, 4, NAME)?,
-            retry_at: read_own_instant(row, 5, NAME)?,
-        })
-    };
-    rows.iter().map(record).collect()
+    rows.iter().map(records::aside).collect()
 }

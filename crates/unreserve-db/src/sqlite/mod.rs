@@ -11,7 +11,6 @@ mod grants;
 mod introspect;
 mod ledger;
 mod render;
-mod rows;
 mod values;
 
 use std::collections::{BTreeSet, HashSet};
@@ -32,6 +31,7 @@ use unreserve_engine::shop::{
 use values::{Parameters, instant, only_row, read, read_count, read_instant};
 
 use crate::Options;
+use crate::rows;
 use crate::write::quoted;
 
 /// Opens the file.
@@ -191,15 +191,7 @@ impl CheckedSqliteShop {
     async fn read_guarded(&mut self, now_ms: i64, limit: u64) -> Result<Vec<GuardedOrder>, ShopError> {
         let Some(statement) = &self.statements.guarded else { return Ok(Vec::new()) };
         let parameters = Parameters::new().with(now_ms).with(values::signed(limit)).finish(statement)?;
-        let mut orders: Vec<GuardedOrder> = Vec::new();
-        let mut seen = HashSet::new();
-        for row in self.link.rows(statement.name, &statement.sql, parameters).await? {
-            let order = rows::guarded(&self.plan, &row, statement.name)?;
-            if seen.insert(order.key.clone()) {
-                orders.push(order);
-            }
-        }
-        Ok(orders)
+        rows::guarded(&self.plan, &self.link.rows(statement.name, &statement.sql, parameters).await?)
     }
 
     async fn read_leftovers(&mut self, count_limit: u64) -> Result<Leftovers, ShopError> {

@@ -258,7 +258,7 @@ fn own_keys(stock: &StockPlan) -> Vec<&Column> {
     stock.key.iter().map(|(own, _)| own).collect()
 }
 
-/// `?1` the keys. Gives the place of the key, and each counter with whether it is NULL.
+/// `?1` the keys. Gives the place of the key, counted from 1, and each counter with whether it is NULL.
 fn lock_stock(plan: &Plan, stock: &StockPlan) -> Statement {
     let w = Writer::new(plan, "lock_stock", 1);
     let counter = |column: &Option<Column>| match column {
@@ -266,7 +266,7 @@ fn lock_stock(plan: &Plan, stock: &StockPlan) -> Statement {
         None => "NULL, TRUE".to_owned(),
     };
     let body = format!(
-        "SELECT j.key, {}, {}\nFROM json_each(?1) AS j\nCROSS JOIN {} AS s ON {}\nORDER BY j.key",
+        "SELECT j.key + 1, {}, {}\nFROM json_each(?1) AS j\nCROSS JOIN {} AS s ON {}\nORDER BY j.key",
         counter(&stock.reserved),
         counter(&stock.on_hand),
         table_name(&stock.table),

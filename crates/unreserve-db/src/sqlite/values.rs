@@ -9,6 +9,7 @@ use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
 use super::errors::statement_error;
 use super::fragments::{Constant, Statement};
+pub(super) use crate::cells::*;
 
 /// The parameters of one statement, in order.
 #[derive(Default)]
@@ -90,80 +91,28 @@ pub(super) fn read<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(
     row.try_get(index).map_err(|error| statement_error(&error, statement))
 }
 
-/// A condition's value; NULL is not true.
-pub(super) fn read_flag(row: &SqliteRow, index: usize, statement: &'static str) -> Result<bool, ShopError> {
-    Ok(read::<Option<i64>>(row, index, statement)?.is_some_and(|flag| flag != 0))
-}
-
-/// A key of `columns` parts that begins at `index`; nothing where a part is NULL.
-pub(super) fn read_key(
-    row: &SqliteRow,
-    index: usize,
-    columns: usize,
-    statement: &'static str,
-) -> Result<Option<Key>, ShopError> {
-    let mut parts = Vec::with_capacity(columns);
-    for column in index..index.saturating_add(columns) {
-        match read::<Option<String>>(row, column, statement)? {
-            Some(part) => parts.push(part),
-            None => return Ok(None),
-        }
+impl Cells for SqliteRow {
+    fn text(&self, index: usize, statement: &'static str) -> Result<Option<String>, ShopError> {
+        read(self, index, statement)
     }
-    Ok(Some(Key::of(parts)))
-}
 
-/// A key that cannot be NULL.
-pub(super) fn read_whole_key(
-    row: &SqliteRow,
-    index: usize,
-    columns: usize,
-    statement: &'static str,
-) -> Result<Key, ShopError> {
-    read_key(row, index, columns, statement)?
-        .ok_or_else(|| ShopError::new(ShopErrorKind::Constraint, "a key column is NULL").during(statement))
-}
+    fn integer(&self, index: usize, statement: &'static str) -> Result<Option<i64>, ShopError> {
+        read(self, index, statement)
+    }
 
-/// An instant that was sent as milliseconds since 1970.
-pub(super) fn read_instant(
-    row: &SqliteRow,
-    index: usize,
-    statement: &'static str,
-) -> Result<Option<Timestamp>, ShopError> {
-    let millis: Option<i64> = read(row, index, statement)?;
-    Ok(millis.and_then(instant))
+    fn is_true(&self, index: usize, statement: &'static str) -> Result<bool, ShopError> {
+        Ok(read::<Option<i64>>(self, index, statement)?.is_some_and(|flag| flag != 0))
+    }
+
+    /// Milliseconds since 1970.
+    fn instant(&self, index: usize, statement: &'static str) -> Result<Option<Timestamp>, ShopError> {
+        Ok(read::<Option<i64>>(self, index, statement)?.and_then(instant))
+    }
 }
 
 /// Milliseconds since 1970 as an instant; nothing where no calendar reaches.
 pub(super) fn instant(millis: i64) -> Option<Timestamp> {
     Timestamp::from_millisecond(millis).ok()
-}
-
-/// An instant of ours, which cannot be NULL.
-pub(super) fn read_own_instant(row: &SqliteRow, index: usize, statement: &'static str) -> Result<Timestamp, ShopError> {
-    read_instant(row, index, statement)?
-        .ok_or_else(|| ShopError::new(ShopErrorKind::Other, "the answer holds no instant").during(statement))
-}
-
-/// A count, which the database keeps signed.
-pub(super) fn read_count(row: &SqliteRow, index: usize, statement: &'static str) -> Result<u64, ShopError> {
-    Ok(u64::try_from(read::<Option<i64>>(row, index, statement)?.unwrap_or(0)).unwrap_or(0))
-}
-
-/// A sum, which is NULL over no rows.
-pub(super) fn read_sum(row: &SqliteRow, index: usize, statement: &'static str) -> Result<i64, ShopError> {
-    Ok(read::<Option<i64>>(row, index, statement)?.unwrap_or(0))
-}
-
-/// A count as the database keeps it.
-pub(super) fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// The one row of a statement that gives exactly one.
-pub(super) fn only_row(rows: Vec<SqliteRow>, statement: &'static str) -> Result<SqliteRow, ShopError> {
-    rows.into_iter()
-        .next()
-        .ok_or_else(|| ShopError::new(ShopErrorKind::Other, "the database gave no row").during(statement))
 }
 
 #[cfg(test)]

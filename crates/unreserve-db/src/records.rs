@@ -1,0 +1,84 @@
+//! Reads the rows of our own tables: every dialect asks for the same columns in the same order.
+
+use std::collections::BTreeMap;
+
+use unreserve_engine::ledger::{BatchRecord, EntryRecord, SetAsideRecord, SweepRecord};
+use unreserve_engine::model::{BatchId, SweepId};
+use unreserve_engine::shop::{ShopError, ShopErrorKind};
+
+use crate::cells::{Cells, read_count, read_flag, read_instant, read_own_instant, read_sum};
+
+fn whole_text(row: &impl Cells, index: usize, statement: &'static str) -> Result<String, ShopError> {
+    row.text(index, statement)?
+        .ok_or_else(|| ShopError::new(ShopErrorKind::Other, "the answer holds no text").during(statement))
+}
+
+/// A row of `history`.
+pub(crate) fn sweep(row: &impl Cells) -> Result<SweepRecord, ShopError> {
+    const NAME: &str = "history";
+    let sweep_id = SweepId::parse(&whole_text(row, 0, NAME)?);
+    let protected = row.text(7, NAME)?.and_then(|text| serde_json::from_str::<BTreeMap<String, u64>>(&text).ok());
+    Ok(SweepRecord {
+        sweep_id: sweep_id.map_err(|error| ShopError::new(ShopErrorKind::Other, error.to_string()).during(NAME))?,
+        profile: whole_text(row, 1, NAME)?,
+        holder: whole_text(row, 2, NAME)?,
+        started_at: read_own_instant(row, 3, NAME)?,
+        finished_at: read_instant(row, 4, NAME)?,
+        ending: row.text(5, NAME)?,
+        duration_ms: row.integer(6, NAME)?.and_then(|micros| micros.checked_div(1_000)),
+        orders_protected: protected.unwrap_or_default(),
+        orders_set_aside: read_count(row, 8, NAME)?,
+        oldest_overdue_seconds: read_sum(row, 9, NAME)?.checked_div(1_000_000).unwrap_or(0),
+        remaining_due: read_flag(row, 10, NAME)?,
+        error: row.text(11, NAME)?,
+        batches: read_count(row, 12, NAME)?,
+        reservations_released: read_count(row, 13, NAME)?,
+        units_released: read_sum(row, 14, NAME)?,
+        stock_rows_updated: read_count(row, 15, NAME)?,
+        orders_cancelled: read_count(row, 16, NAME)?,
+        drift_units: read_sum(row, 17, NAME)?,
+    })
+}
+
+/// A row of `find_batch`.
+pub(crate) fn batch(row: &impl Cells, batch_id: BatchId) -> Result<BatchRecord, ShopError> {
+    const NAME: &str = "find_batch";
+    Ok(BatchRecord {
+        batch_id,
+        reservations: read_count(row, 0, NAME)?,
+        units: read_sum(row, 1, NAME)?,
+        stock_rows: read_count(row, 2, NAME)?,
+        orders_cancelled: read_count(row, 3, NAME)?,
+        drift: read_sum(row, 4, NAME)?,
+    })
+}
+
+/// A row of `entries`.
+pub(crate) fn entry(row: &impl Cells) -> Result<EntryRecord, ShopError> {
+    const NAME: &str = "entries";
+    Ok(EntryRecord {
+        kind: whole_text(row, 0, NAME)?,
+        order: whole_text(row, 1, NAME)?,
+        number: row.text(2, NAME)?,
+        reservation: row.text(3, NAME)?,
+        stock: row.text(4, NAME)?,
+        quantity: read_sum(row, 5, NAME)?,
+        drift: read_sum(row, 6, NAME)?,
+        expires_at: read_instant(row, 7, NAME)?,
+        at: read_own_instant(row, 8, NAME)?,
+        overdue_seconds: read_sum(row, 9, NAME)?,
+    })
+}
+
+/// A row of `orders_set_aside`.
+pub(crate) fn aside(row: &impl Cells) -> Result<SetAsideRecord, ShopError> {
+    const NAME: &str = "orders_set_aside";
+    Ok(SetAsideRecord {
+        order: whole_text(row, 0, NAME)?,
+        number: row.text(1, NAME)?,
+        reason: whole_text(row, 2, NAME)?,
+        attempts: read_count(row, 3, NAME)?,
+        since: read_own_instant(row, 4, NAME)?,
+        retry_at: read_own_instant(row, 5, NAME)?,
+    })
+}
