@@ -29,7 +29,7 @@ impl Troubles for At {
         if call != self.call {
             return Trouble::None;
         }
-        let count = self.met.fetch_add(1, Ordering::Relaxed) + 1;
+        let count = self.met.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if self.calls.contains(&count) { self.trouble } else { Trouble::None }
     }
 }
