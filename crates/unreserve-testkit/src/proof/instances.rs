@@ -30,16 +30,18 @@ pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
     let mut figures = Figures { seed: Some(chance.seed()), ..Figures::default() };
     block_on(async {
         let mut world = World::new(arena.make, Rules::default()).await?;
-        drop(world.open().await?);
+        // Where one writer shuts out the others, the file itself may be what keeps one out.
+        let single_writer = world.open().await?.info().capability.single_writer;
+        let codes: &[i32] = if single_writer { &[0, 4, 75] } else { &[0, 75] };
         let program = Program::on(arena, &world)?;
         let url = program.url.clone();
         let mut kept_out = 0;
         for _ in 0..at_once {
-            kept_out += eight(&mut world, &program, &url).await?;
+            kept_out += eight(&mut world, &program, &url, codes).await?;
         }
         let mut taken_over = 0;
         for round in 0..frozen {
-            taken_over += u64::from(freeze(&mut world, &program, &mut chance, round).await?);
+            taken_over += u64::from(freeze(&mut world, &program, &mut chance, (round, codes)).await?);
         }
         holds(kept_out > 0, "of instances that start at once some are kept out")?;
         figures.operations = at_once * 8 + frozen * 2;
@@ -50,7 +52,7 @@ pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
                 let server = server_of(&url)?;
                 let pooler = PgBouncer::start(server, mode)?;
                 for _ in 0..pooled {
-                    eight(&mut world, &program, &pooler.url(&url, server)).await?;
+                    eight(&mut world, &program, &pooler.url(&url, server), codes).await?;
                     figures.operations += 8;
                 }
                 figures.notes.push(format!("{pooled} rounds of eight through a pooler in {mode:?} mode"));
@@ -62,14 +64,11 @@ pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
 }
 
 /// Eight at once with state directories of their own: how many were kept out.
-async fn eight(world: &mut World, program: &Program, url: &str) -> Result<u64, Failure> {
+async fn eight(world: &mut World, program: &Program, url: &str, codes: &[i32]) -> Result<u64, Failure> {
     refill(world, ORDERS).await?;
-    // Where one writer shuts out the others, the file itself may be what keeps one out. Asked while nobody is at work.
-    let single_writer = world.open().await?.info().capability.single_writer;
     let running: Vec<Running> = (0..AT_ONCE)
         .map(|number| Running::start(&mut program.sweep(url, &format!("state-{number}"), &["--batch-size", "4"])))
         .collect::<Result<_, _>>()?;
-    let codes: &[i32] = if single_writer { &[0, 4, 75] } else { &[0, 75] };
     let (mut kept_out, mut worked) = (0, 0);
     for one in running {
         match ended_with(&one.output()?, codes)? {
@@ -78,7 +77,8 @@ async fn eight(world: &mut World, program: &Program, url: &str) -> Result<u64, F
         }
     }
     holds(worked > 0, "of instances that start at once one works")?;
-    if single_writer {
+    // Where the file may have kept out whoever was to finish the work.
+    if codes.contains(&4) {
         program.must_sweep("afterwards")?;
     }
     all_released(world).await?;
@@ -92,7 +92,12 @@ async fn all_released(world: &mut World) -> Result<(), Failure> {
 }
 
 /// One is frozen in the middle of its work, another comes; whether that one worked.
-async fn freeze(world: &mut World, program: &Program, chance: &mut Chance, round: u64) -> Result<bool, Failure> {
+async fn freeze(
+    world: &mut World,
+    program: &Program,
+    chance: &mut Chance,
+    (round, codes): (u64, &[i32]),
+) -> Result<bool, Failure> {
     refill(world, ORDERS).await?;
     let mut first = Running::start(&mut program.sweep(&program.url, "first", &["--batch-size", "2"]))?;
     tokio::time::sleep(Duration::from_micros(chance.below(200_000))).await;
@@ -102,7 +107,6 @@ async fn freeze(world: &mut World, program: &Program, chance: &mut Chance, round
     let long = round % 5 == 4;
     tokio::time::sleep(if long { SILENCE } else { Duration::from_micros(chance.below(150_000)) }).await;
     first.signal("CONT")?;
-    let codes: &[i32] = if world.open().await?.info().capability.single_writer { &[0, 4, 75] } else { &[0, 75] };
     // Frozen for so long while it connects, it has lost its connection before it had begun.
     let unlucky: &[i32] = if long { &[0, 4, 75] } else { codes };
     ended_with(&first.output()?, unlucky)?;
