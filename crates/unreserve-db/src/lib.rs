@@ -5,6 +5,7 @@
 
 mod cells;
 mod deadline;
+mod duty;
 mod halt;
 #[cfg(test)]
 mod hostile;

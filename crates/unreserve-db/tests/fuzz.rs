@@ -13,7 +13,7 @@ use unreserve_db::{Options, open};
 use unreserve_engine::plan::{Policy, request, resolve};
 use unreserve_engine::profile::{check, parse};
 use unreserve_engine::shop::{Answer, Shop};
-use unreserve_engine::sweep::{Silent, SweepRequest, sweep};
+use unreserve_engine::sweep::{Silent, Stop, SweepRequest, sweep};
 use unreserve_testkit::clock::StillClock;
 use unreserve_testkit::failure::{Failure, equal};
 use unreserve_testkit::shops::{
@@ -149,6 +149,7 @@ async fn try_names(make: MakeShop, names: Vec<String>, value: String) -> Result<
         max_orders: 10,
         only: None,
         lock_wait: LOCK_WAIT,
+        stop: Stop::default(),
     };
     let outcome = sweep(shop.as_mut(), &StillClock::new(), &request, &mut Silent).await?;
     equal(&outcome.stopped_by, &None, "what stopped the sweep")?;

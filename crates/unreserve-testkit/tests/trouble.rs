@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use unreserve_engine::ledger::HistoryQuery;
 use unreserve_engine::shop::{Ledger, ShopErrorKind};
-use unreserve_engine::sweep::{Silent, SweepError, SweepOutcome, SweepRequest, sweep};
+use unreserve_engine::sweep::{Silent, Stop, SweepError, SweepOutcome, SweepRequest, sweep};
 use unreserve_testkit::clock::StillClock;
 use unreserve_testkit::failure::Failure;
 use unreserve_testkit::shops::{Cell, NewReservation, Pool, Rules, Sweeper, VARIANTS, World};
@@ -53,6 +53,7 @@ async fn swept(
         max_orders: 1_000,
         only: None,
         lock_wait: Duration::from_millis(300),
+        stop: Stop::default(),
     };
     let clock = StillClock::new();
     let mut shop = Faulty::new(world.open().await?, Arc::clone(trouble) as Arc<dyn Troubles>, &clock);

@@ -5,7 +5,7 @@ use super::source::Source;
 use super::tokens::{PathUse, Role};
 
 /// The rooms in the order in which the data passes them; a room imports only from rooms to its left.
-const ROOMS: [&str; 7] = ["model", "profile", "plan", "ledger", "shop", "sweep", "report"];
+const ROOMS: [&str; 8] = ["model", "profile", "plan", "ledger", "shop", "sweep", "report", "watch"];
 
 const ENGINE: &str = "crates/unreserve-engine/src/";
 

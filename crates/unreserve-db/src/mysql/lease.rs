@@ -66,15 +66,33 @@ fn held_by(holder: Holder, silent_micros: i64) -> Acquired {
     Acquired::HeldBy { holder, heard_seconds_ago: silent_micros.checked_div(1_000_000).unwrap_or(0).max(0) }
 }
 
-/// Free is a lease that nobody holds, that is ours already, whose holder fell silent, whose connection is gone, or whose
-/// lock file is the one this process has just been given. The row is locked meanwhile, so that a batch of ours that is
-/// still committing is waited for.
 async fn try_acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Result<Acquired, ShopError> {
-    let mut found = look(link, &start.profile, " FOR UPDATE").await?;
+    let taken = take_row(link, &start.profile, holder, LEASE_MICROS).await?;
+    if taken == Acquired::Yes {
+        let begun = Parameters::new()
+            .text(start.sweep_id.to_string())
+            .text(start.profile.clone())
+            .text(start.version.clone())
+            .text(start.holder.clone());
+        link.execute("sweep", BEGIN, begun.plain()?).await?;
+    }
+    Ok(taken)
+}
+
+/// Takes the row of a name, if it is free: that nobody holds, that is ours already, whose holder fell silent for so
+/// long, whose connection is gone, or whose lock file is the one this process has just been given. The row is locked
+/// meanwhile, so that a batch of ours that is still committing is waited for.
+pub(super) async fn take_row(
+    link: &mut Link,
+    name: &str,
+    holder: &Holder,
+    silent_micros: i64,
+) -> Result<Acquired, ShopError> {
+    let mut found = look(link, name, " FOR UPDATE").await?;
     if found.is_none() {
-        // The first sweep of this profile ever: the row is made, then taken like any other.
-        link.execute("lease_row", ROW, Parameters::new().text(start.profile.clone()).plain()?).await?;
-        found = look(link, &start.profile, " FOR UPDATE").await?;
+        // The first of this name ever: the row is made, then taken like any other.
+        link.execute("lease_row", ROW, Parameters::new().text(name).plain()?).await?;
+        found = look(link, name, " FOR UPDATE").await?;
     }
     let found =
         found.ok_or_else(|| ShopError::new(ShopErrorKind::Other, "the lease cannot be written").during("lease_row"))?;
@@ -84,7 +102,7 @@ async fn try_acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Re
         let silent = found.silent_micros.saturating_abs();
         if other.token != holder.token
             && !same_place
-            && silent < LEASE_MICROS
+            && silent < silent_micros
             && (!found.in_sight || is_alive(link, found.connection_id).await?)
         {
             return Ok(held_by(other, silent));
@@ -95,14 +113,8 @@ async fn try_acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Re
         .text(holder.host.clone())
         .integer(i64::from(holder.process_id))
         .text(holder.lock_file.clone())
-        .text(start.profile.clone());
+        .text(name);
     link.execute("acquire", TAKE, taken.plain()?).await?;
-    let begun = Parameters::new()
-        .text(start.sweep_id.to_string())
-        .text(start.profile.clone())
-        .text(start.version.clone())
-        .text(start.holder.clone());
-    link.execute("sweep", BEGIN, begun.plain()?).await?;
     Ok(Acquired::Yes)
 }
 

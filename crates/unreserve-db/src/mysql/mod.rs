@@ -4,6 +4,7 @@ mod ahead;
 mod batch;
 mod check;
 mod connect;
+mod duty;
 mod errors;
 mod explain;
 mod fragments;
@@ -261,5 +262,17 @@ impl CheckedShop for CheckedMySqlShop {
 
     fn close<'a>(&'a mut self, token: &'a str, end: &'a SweepEnd) -> Answer<'a, ()> {
         Box::pin(ledger::close(&mut self.link, &self.plan.profile, token, end))
+    }
+
+    fn take_duty<'a>(&'a mut self, holder: &'a Holder) -> Answer<'a, Acquired> {
+        Box::pin(duty::take(&mut self.link, &self.plan.profile, holder))
+    }
+
+    fn leave_duty<'a>(&'a mut self, token: &'a str) -> Answer<'a, ()> {
+        Box::pin(duty::leave(&mut self.link, &self.plan.profile, token))
+    }
+
+    fn disconnect(&mut self) {
+        self.link.cut();
     }
 }

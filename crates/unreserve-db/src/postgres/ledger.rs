@@ -59,19 +59,20 @@ pub(super) async fn state(link: &mut Link, there: &PgRow) -> Result<InstallState
     })
 }
 
-/// `$1` profile, `$2` token, `$3` host, `$4` process, `$5` state directory, `$6` sweep, `$7` version, `$8` holder.
 /// Free is a lease that nobody holds, that was ours already, whose holder fell silent, whose connection is gone, or
-/// whose lock file is the one this process has just been given.
+/// whose lock file is the one this process has just been given. `$2` token, `$3` host, `$5` lock file.
+pub(super) const FREE: &str = "l.token IS NULL OR l.token = $2::text OR l.heard_at < clock_timestamp() - LEASE
+        OR (l.host = $3::text AND l.lock_file = $5::text)
+        OR NOT EXISTS (SELECT 1 FROM pg_stat_get_activity(l.backend_pid) AS a
+                       WHERE a.backend_start IS NULL OR a.backend_start = l.backend_start)";
+
+/// `$1` profile, `$2` token, `$3` host, `$4` process, `$5` lock file, `$6` sweep, `$7` version, `$8` holder.
 const ACQUIRE: &str = "/* unreserve acquire */
 WITH taken AS (
     UPDATE unreserve.lease AS l
     SET epoch = l.epoch + 1, token = $2::text, host = $3::text, process_id = $4::bigint, lock_file = $5::text, heard_at = clock_timestamp(),
         backend_pid = pg_backend_pid(), backend_start = (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) AS a)
-    WHERE l.profile = $1::text AND (
-        l.token IS NULL OR l.token = $2::text OR l.heard_at < clock_timestamp() - LEASE
-        OR (l.host = $3::text AND l.lock_file = $5::text)
-        OR NOT EXISTS (SELECT 1 FROM pg_stat_get_activity(l.backend_pid) AS a
-                       WHERE a.backend_start IS NULL OR a.backend_start = l.backend_start))
+    WHERE l.profile = $1::text AND (FREE)
     RETURNING l.epoch
 )
 INSERT INTO unreserve.sweep (sweep_id, profile, version, holder)
@@ -107,7 +108,7 @@ pub(super) async fn acquire(link: &mut Link, holder: &Holder, start: &SweepStart
 }
 
 async fn try_acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Result<Acquired, ShopError> {
-    let sql = ACQUIRE.replace("LEASE", LEASE);
+    let sql = ACQUIRE.replace("FREE", &FREE.replace("LEASE", LEASE));
     let profile = || Parameters::new().with(start.profile.clone());
     for first in [true, false] {
         let parameters = profile()
@@ -124,13 +125,19 @@ async fn try_acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Re
         }
         if first {
             // The first sweep of this profile ever: the row is made, then taken like any other.
-            link.execute("lease_row", LEASE_ROW, profile()).await?;
+            lease_row(link, &start.profile).await?;
         }
     }
     held_by(link, holder, &start.profile).await
 }
 
-async fn held_by(link: &mut Link, holder: &Holder, profile: &str) -> Result<Acquired, ShopError> {
+/// Makes the row of a name, where it is not there.
+pub(super) async fn lease_row(link: &mut Link, name: &str) -> Result<(), ShopError> {
+    link.execute("lease_row", LEASE_ROW, Parameters::new().with(name.to_owned())).await.map(|_| ())
+}
+
+/// Who holds the row of a name.
+pub(super) async fn held_by(link: &mut Link, holder: &Holder, profile: &str) -> Result<Acquired, ShopError> {
     let parameters = Parameters::new().with(profile.to_owned());
     let row = only_row(link.rows("holder", HOLDER, parameters).await?, "holder")?;
     let token: Option<String> = read(&row, 0, "holder")?;

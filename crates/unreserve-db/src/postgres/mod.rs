@@ -3,6 +3,7 @@
 mod batch;
 mod check;
 mod connect;
+mod duty;
 mod errors;
 mod explain;
 mod fragments;
@@ -86,7 +87,7 @@ async fn info(link: &mut Link) -> Result<(ShopInfo, Duration), ShopError> {
     };
     let deadlock_timeout = Duration::from_millis(read_count(&row, 3, "info")?);
     let product = format!("PostgreSQL {version}");
-    let capability = Capability { row_locks: true, single_writer: false };
+    let capability = Capability { row_locks: true, single_writer: false, many_hosts: true };
     Ok((ShopInfo { product, read_only, installed, capability }, deadlock_timeout))
 }
 
@@ -301,5 +302,17 @@ impl CheckedShop for CheckedPgShop {
 
     fn close<'a>(&'a mut self, token: &'a str, end: &'a SweepEnd) -> Answer<'a, ()> {
         Box::pin(ledger::close(&mut self.link, &self.plan.profile, token, end))
+    }
+
+    fn take_duty<'a>(&'a mut self, holder: &'a Holder) -> Answer<'a, Acquired> {
+        Box::pin(duty::take(&mut self.link, &self.plan.profile, holder))
+    }
+
+    fn leave_duty<'a>(&'a mut self, token: &'a str) -> Answer<'a, ()> {
+        Box::pin(duty::leave(&mut self.link, &self.plan.profile, token))
+    }
+
+    fn disconnect(&mut self) {
+        self.link.cut();
     }
 }

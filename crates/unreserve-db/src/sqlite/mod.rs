@@ -1,6 +1,7 @@
 //! SQLite: the shop is a file, and this process opens it like the shop's own programs do.
 
 mod batch;
+mod changes;
 mod check;
 mod connect;
 pub mod demo;
@@ -16,6 +17,7 @@ mod values;
 use std::collections::{BTreeSet, HashSet};
 
 use batch::Unreadable;
+use changes::Looks;
 use connect::{Address, Link};
 pub(crate) use grants::{grants, index_statement};
 use render::Statements;
@@ -53,6 +55,8 @@ struct CheckedSqliteShop {
     info: ShopInfo,
     plan: Plan,
     statements: Statements,
+    /// How the file looked before the outlook was read last; nothing where that cannot be relied on.
+    looked: Option<Looks>,
 }
 
 async fn info(link: &mut Link) -> Result<ShopInfo, ShopError> {
@@ -66,7 +70,7 @@ async fn info(link: &mut Link) -> Result<ShopInfo, ShopError> {
     let version: String = read(&only_row(rows, "info")?, 0, "info")?;
     let installed = ledger::state(link).await?;
     let read_only = read_only(link).await?;
-    let capability = Capability { row_locks: false, single_writer: true };
+    let capability = Capability { row_locks: false, single_writer: true, many_hosts: false };
     Ok(ShopInfo { product: format!("SQLite {version}"), read_only, installed, capability })
 }
 
@@ -149,7 +153,7 @@ impl Shop for SqliteShop {
             let statements = render::render(&plan, self.info.installed == InstallState::Current);
             check::check(&mut self.link, &plan, &statements).await?;
             let Self { link, info } = *self;
-            Ok(Box::new(CheckedSqliteShop { link, info, plan, statements }) as Box<dyn CheckedShop>)
+            Ok(Box::new(CheckedSqliteShop { link, info, plan, statements, looked: None }) as Box<dyn CheckedShop>)
         })
     }
 }
@@ -269,9 +273,13 @@ impl CheckedShop for CheckedSqliteShop {
 
     fn outlook(&mut self, count_limit: u64) -> Answer<'_, Outlook> {
         Box::pin(async move {
+            let looks = changes::looks(&self.link.address().path);
+            self.looked = None;
             self.link.begin_read().await?;
             let outcome = self.read_outlook(count_limit).await;
-            self.link.end(outcome).await
+            let outlook = self.link.end(outcome).await?;
+            self.looked = looks.filter(|looks| looks.has_settled(outlook.now.as_millisecond()));
+            Ok(outlook)
         })
     }
 
@@ -312,5 +320,22 @@ impl CheckedShop for CheckedSqliteShop {
 
     fn close<'a>(&'a mut self, token: &'a str, end: &'a SweepEnd) -> Answer<'a, ()> {
         Box::pin(ledger::close(&mut self.link, &self.plan.profile, token, end))
+    }
+
+    /// The file is on one machine: a lock of that machine says who watches it.
+    fn take_duty<'a>(&'a mut self, _: &'a Holder) -> Answer<'a, Acquired> {
+        Box::pin(async { Ok(Acquired::Yes) })
+    }
+
+    fn leave_duty<'a>(&'a mut self, _: &'a str) -> Answer<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn is_unchanged(&mut self) -> bool {
+        self.looked.is_some() && self.looked == changes::looks(&self.link.address().path)
+    }
+
+    fn disconnect(&mut self) {
+        self.link.cut();
     }
 }

@@ -8,7 +8,7 @@ use unreserve_engine::model::{Holder, SweepId};
 use unreserve_engine::plan::{Plan, Policy, request, resolve};
 use unreserve_engine::profile::{self, Profile};
 use unreserve_engine::shop::{CheckedShop, InstallState, Shop, ShopError};
-use unreserve_engine::sweep::{Silent, SweepOutcome, SweepRequest, sweep};
+use unreserve_engine::sweep::{Silent, Stop, SweepOutcome, SweepRequest, sweep};
 use unreserve_testkit::clock::StillClock;
 use unreserve_testkit::servers::{FreshDatabase, fresh_mariadb};
 
@@ -106,6 +106,7 @@ pub(crate) fn sweep_request() -> SweepRequest {
         max_orders: 5_000,
         only: None,
         lock_wait: Duration::from_millis(300),
+        stop: Stop::default(),
     }
 }
 

@@ -15,7 +15,7 @@ use unreserve_engine::model::{BatchId, Holder, SweepId};
 use unreserve_engine::plan::{Policy, request, resolve};
 use unreserve_engine::profile::{self, Profile};
 use unreserve_engine::shop::{BatchStart, CheckedShop, InstallState, Shop, ShopError};
-use unreserve_engine::sweep::{Clock, Silent, SweepOutcome, SweepRequest, sweep};
+use unreserve_engine::sweep::{Clock, Silent, Stop, SweepOutcome, SweepRequest, sweep};
 
 pub(crate) const MALIKLI: &str = include_str!("../../../../profiles/malikli.toml");
 
@@ -131,6 +131,7 @@ pub(crate) fn sweep_request(token: &str) -> SweepRequest {
         max_orders: 10_000,
         only: None,
         lock_wait: Duration::from_millis(50),
+        stop: Stop::default(),
     }
 }
 

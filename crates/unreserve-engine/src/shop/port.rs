@@ -33,6 +33,8 @@ pub struct Capability {
     pub row_locks: bool,
     /// Whether a writer shuts every other writer out, so that a sweep must pause between its batches.
     pub single_writer: bool,
+    /// Whether programs on many hosts may use it at once, so that it has to say which of them is on duty.
+    pub many_hosts: bool,
 }
 
 /// Whether our own tables are there.
@@ -251,6 +253,23 @@ pub trait CheckedShop: Ledger {
 
     /// Writes that the sweep ended, and lets the next one in.
     fn close<'a>(&'a mut self, token: &'a str, end: &'a SweepEnd) -> Answer<'a, ()>;
+
+    /// Becomes, or stays, the one instance that watches this shop; to be repeated every few seconds, since whoever was
+    /// silent for ten is taken for dead. It decides only who looks: who may write is decided by [`Self::acquire`]. A
+    /// database that only one machine reaches says yes to all: a lock of that machine decides there.
+    fn take_duty<'a>(&'a mut self, holder: &'a Holder) -> Answer<'a, Acquired>;
+
+    /// Lets the next one watch this shop.
+    fn leave_duty<'a>(&'a mut self, token: &'a str) -> Answer<'a, ()>;
+
+    /// Whether it is certain that nobody has written to this database since the outlook was read last. Cheap; a
+    /// database that cannot tell says no.
+    fn is_unchanged(&mut self) -> bool {
+        false
+    }
+
+    /// Gives the connection back until the next call.
+    fn disconnect(&mut self) {}
 }
 
 /// One transaction of a sweep. After any error nothing but [`Batch::rollback`] may be called.

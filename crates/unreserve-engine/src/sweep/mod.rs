@@ -8,6 +8,7 @@ mod error;
 mod pace;
 mod run;
 mod settle;
+mod stop;
 
 /// Reservations that batches have written, whether they were committed or not: what a report must never be made of.
 static COUNTED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
@@ -31,3 +32,4 @@ pub use error::SweepError;
 pub use pace::Pace;
 pub use run::{Facts, ProtectedOrder, SweepOutcome, SweepRequest, sweep};
 pub use settle::{Settlement, settle};
+pub use stop::Stop;

@@ -11,6 +11,7 @@ use line::Line;
 use super::clock::{Clock, Observer};
 use super::error::SweepError;
 use super::pace::{TRIES, passing, pause};
+use super::stop::Stop;
 use crate::ledger::{Ending, SweepEnd, SweepStart};
 use crate::model::{Holder, Key, SweepId};
 use crate::plan::judge_clock;
@@ -35,6 +36,8 @@ pub struct SweepRequest {
     pub only: Option<String>,
     /// How long a lock may be waited for.
     pub lock_wait: Duration,
+    /// Asks the sweep to end after the batch it is in.
+    pub stop: Stop,
 }
 
 /// An order that was left alone.

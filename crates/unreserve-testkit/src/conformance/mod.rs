@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod commit;
+pub mod duty;
 pub mod errors;
 pub mod fence;
 pub mod guards;
@@ -120,6 +121,10 @@ macro_rules! conformance_group {
     (server, $make:expr) => {
         $crate::conformance_group!(@cases $make;
             commit::a_commit_on_a_connection_that_was_cut_off_is_decided_by_the_ledger,
+            duty::a_second_watch_is_told_who_is_on_duty_until_that_one_leaves,
+            duty::a_watch_that_fell_silent_is_replaced,
+            duty::a_dead_watch_is_replaced_at_once,
+            duty::somebody_elses_duty_keeps_nobody_from_sweeping,
             errors::a_role_without_the_right_to_write_is_told_so,
             errors::a_deadlock_is_to_be_tried_again,
             errors::a_statement_that_takes_too_long_is_a_lock_that_was_not_to_be_had,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use unreserve_engine::model::{Key, StockRef, StockRow};
 use unreserve_engine::shop::{Batch, CheckedShop, Committed, ShopError, ShopErrorKind, StockWait};
-use unreserve_engine::sweep::{Release, Silent, SweepRequest, settle, sweep};
+use unreserve_engine::sweep::{Release, Silent, Stop, SweepRequest, settle, sweep};
 
 use super::customer::{Act, Customer, Style};
 use super::{Arena, Figures, RealClock, audit, block_on, on_threads};
@@ -247,6 +247,7 @@ fn request() -> SweepRequest {
         max_orders: 1_000,
         only: None,
         lock_wait: LOCK_WAIT,
+        stop: Stop::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use unreserve_engine::ledger::{BatchRecord, HistoryQuery, SetAside};
 use unreserve_engine::plan::{Policy, request as schema_request, resolve};
 use unreserve_engine::profile::{check, parse};
 use unreserve_engine::shop::{CheckedShop, ShopError, ShopErrorKind};
-use unreserve_engine::sweep::{Observer, Progress, SweepError, SweepRequest, sweep};
+use unreserve_engine::sweep::{Observer, Progress, Stop, SweepError, SweepRequest, sweep};
 use uuid::Uuid;
 
 use super::customer::{Act, Customer, Held, Style};
@@ -250,6 +250,7 @@ pub(super) fn request(batch_size: u32) -> SweepRequest {
         max_orders: 1_000_000,
         only: None,
         lock_wait: LOCK_WAIT,
+        stop: Stop::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use unreserve_engine::ledger::{HistoryQuery, SweepRecord};
 use unreserve_engine::plan::Policy;
 use unreserve_engine::shop::CheckedShop;
-use unreserve_engine::sweep::{Facts, Silent, SweepRequest, dry_sweep, sweep};
+use unreserve_engine::sweep::{Facts, Silent, Stop, SweepRequest, dry_sweep, sweep};
 
 use super::audit::audit;
 use super::{Scenario, Step, SweepWords};
@@ -234,6 +234,7 @@ fn request(words: &SweepWords) -> SweepRequest {
         max_orders: words.most.unwrap_or(MOST),
         only: words.only.clone(),
         lock_wait: LOCK_WAIT,
+        stop: Stop::default(),
     }
 }
 

@@ -161,6 +161,22 @@ impl CheckedShop for Faulty<'_> {
     fn close<'a>(&'a mut self, token: &'a str, end: &'a SweepEnd) -> Answer<'a, ()> {
         meets!(self, shop, close(token, end))
     }
+
+    fn take_duty<'a>(&'a mut self, holder: &'a Holder) -> Answer<'a, Acquired> {
+        meets!(self, shop, take_duty(holder))
+    }
+
+    fn leave_duty<'a>(&'a mut self, token: &'a str) -> Answer<'a, ()> {
+        meets!(self, shop, leave_duty(token))
+    }
+
+    fn is_unchanged(&mut self) -> bool {
+        self.shop.is_unchanged()
+    }
+
+    fn disconnect(&mut self) {
+        self.shop.disconnect();
+    }
 }
 
 struct FaultyBatch<'b> {

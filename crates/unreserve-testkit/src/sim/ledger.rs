@@ -19,6 +19,9 @@ use super::store::State;
 /// A lease that was not heard of for so long is free.
 const LEASE: i64 = 30_000_000;
 
+/// Whoever was not heard of on duty for so long is taken for dead.
+const SILENT: i64 = 10_000_000;
+
 /// How long the lease's row is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -57,7 +60,7 @@ async fn try_acquire(link: &mut Link, tx: TxId, holder: &Holder, start: &SweepSt
     let connection = link.connection().unwrap_or(0);
     let mut state = link.database.state();
     let lease = state.own.leases.get(&start.profile).cloned().unwrap_or_default();
-    if !is_free(&state, &lease, holder, now) {
+    if !is_free(&state, &lease, holder, now.saturating_sub(LEASE)) {
         return Ok(false);
     }
     let epoch = lease.epoch.saturating_add(1);
@@ -67,10 +70,10 @@ async fn try_acquire(link: &mut Link, tx: TxId, holder: &Holder, start: &SweepSt
     Ok(true)
 }
 
-fn is_free(state: &State, lease: &Lease, holder: &Holder, now: i64) -> bool {
+fn is_free(state: &State, lease: &Lease, holder: &Holder, heard_before: i64) -> bool {
     let Some(other) = &lease.holder else { return true };
     other.token == holder.token
-        || lease.heard_at < now.saturating_sub(LEASE)
+        || lease.heard_at < heard_before
         || (other.host == holder.host && other.lock_file == holder.lock_file)
         || !state.connections.contains_key(&lease.connection)
 }
@@ -91,6 +94,55 @@ async fn held_by(link: &mut Link, holder: &Holder, profile: &str) -> Result<Acqu
             Ok(Acquired::HeldBy { holder: nobody, heard_seconds_ago: 0 })
         }
     }
+}
+
+fn duty_row(profile: &str) -> String {
+    format!("{profile} on duty")
+}
+
+/// Becomes, or stays, the one who watches.
+pub(super) async fn take_duty(link: &mut Link, profile: &str, holder: &Holder) -> Result<Acquired, ShopError> {
+    let row = duty_row(profile);
+    let tx = link.begin(PATIENCE).await?;
+    if let Err(error) = link.statement(tx).await {
+        link.rollback(tx).await;
+        return Err(error);
+    }
+    let taken = {
+        let now = link.now();
+        let connection = link.connection().unwrap_or(0);
+        let mut state = link.database.state();
+        let lease = state.own.leases.get(&row).cloned().unwrap_or_default();
+        let free = is_free(&state, &lease, holder, now.saturating_sub(SILENT));
+        if free {
+            let taken = Lease { holder: Some(holder.clone()), heard_at: now, connection, ..lease };
+            state.put_own(tx, OwnWrite::Lease(row.clone(), taken));
+        }
+        free
+    };
+    if taken {
+        return link.commit(tx).await.map(|()| Acquired::Yes);
+    }
+    link.rollback(tx).await;
+    held_by(link, holder, &row).await
+}
+
+/// Lets the next one watch.
+pub(super) async fn leave_duty(link: &mut Link, profile: &str, token: &str) -> Result<(), ShopError> {
+    let row = duty_row(profile);
+    let tx = link.begin(PATIENCE).await?;
+    if let Err(error) = link.statement(tx).await {
+        link.rollback(tx).await;
+        return Err(error);
+    }
+    {
+        let mut state = link.database.state();
+        if holds(&state, &row, token) {
+            let lease = state.own.leases.get(&row).cloned().unwrap_or_default();
+            state.put_own(tx, OwnWrite::Lease(row, Lease { holder: None, ..lease }));
+        }
+    }
+    link.commit(tx).await
 }
 
 /// The committed batch of that identity.

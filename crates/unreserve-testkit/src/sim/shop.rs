@@ -47,7 +47,7 @@ fn info(database: &Database, access: Access) -> ShopInfo {
         product: "a shop in memory".to_owned(),
         read_only: (access == Access::ReadOnly).then(|| "the connection takes no writes".to_owned()),
         installed,
-        capability: Capability { row_locks: true, single_writer: false },
+        capability: Capability { row_locks: true, single_writer: false, many_hosts: true },
     }
 }
 
@@ -309,5 +309,13 @@ impl CheckedShop for CheckedMemoryShop {
 
     fn close<'a>(&'a mut self, token: &'a str, end: &'a SweepEnd) -> Answer<'a, ()> {
         Box::pin(ledger::close(&mut self.link, &self.plan.profile, token, end))
+    }
+
+    fn take_duty<'a>(&'a mut self, holder: &'a Holder) -> Answer<'a, Acquired> {
+        Box::pin(ledger::take_duty(&mut self.link, &self.plan.profile, holder))
+    }
+
+    fn leave_duty<'a>(&'a mut self, token: &'a str) -> Answer<'a, ()> {
+        Box::pin(ledger::leave_duty(&mut self.link, &self.plan.profile, token))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use unreserve_engine::model::{Holder, SweepId};
 use unreserve_engine::report::report_sweep;
 use unreserve_engine::shop::{CheckedShop, Shop, ShopError};
-use unreserve_engine::sweep::{Clock, Silent, SweepRequest, dry_sweep, sweep};
+use unreserve_engine::sweep::{Clock, Silent, Stop, SweepRequest, dry_sweep, sweep};
 
 use super::choices::Choices;
 use super::faults::Faulty;
@@ -55,6 +55,7 @@ fn request(world: &World, place: Place, (batch_size, max_orders): (u32, u64)) ->
         max_orders,
         only: None,
         lock_wait: LOCK_WAIT,
+        stop: Stop::default(),
     }
 }
 

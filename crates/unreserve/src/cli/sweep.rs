@@ -7,7 +7,7 @@ use unreserve_engine::model::{Holder, SweepId};
 use unreserve_engine::report::{SweepReport, report_dry, report_sweep};
 use unreserve_engine::shop::{CheckedShop, ShopError};
 use unreserve_engine::sweep::{
-    Observer, Progress as Progressed, SweepError, SweepOutcome, SweepRequest, dry_sweep, sweep,
+    Observer, Progress as Progressed, Stop, SweepError, SweepOutcome, SweepRequest, dry_sweep, sweep,
 };
 
 use crate::app::Context;
@@ -54,6 +54,7 @@ pub(crate) fn request(settings: &Settings, order: Option<String>, holder: Holder
         max_orders: settings.max_orders.as_ref().map_or(MAX_ORDERS, |max| max.value),
         only: order,
         lock_wait: LOCK_WAIT,
+        stop: Stop::default(),
     }
 }
 

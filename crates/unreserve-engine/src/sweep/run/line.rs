@@ -103,6 +103,11 @@ impl<'a> Line<'a> {
         };
         let mut pieces = vec![first];
         loop {
+            if self.request.stop.is_asked() {
+                // What was not come to is the next sweep's.
+                self.ended = false;
+                return self.settle_suspects_if_others_went_well().await;
+            }
             let piece = match pieces.pop() {
                 Some(piece) => piece,
                 None => match self.busy.pop_front() {
