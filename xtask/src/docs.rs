@@ -109,8 +109,9 @@ fn settings(program: &Path) -> Result<String, Failure> {
     let table = output(program, &["settings", "reference"])?;
     Ok(format!(
         "# Settings\n\nWritten by `cargo xtask docs` from the program itself; do not edit by hand.\n\n\
-         A flag outranks the environment, the environment the `.env` file, that the settings file, and that the default; \
-         `unreserve settings show --origin` says where each value came from.\n\n{table}"
+         A flag outranks a shop's own table in the settings file, that the environment, the environment the `.env` file, that the \
+         top of the settings file, and that the default; `unreserve settings show --origin` says where each value came from. \
+         [Several shops](../shops.md) shows a settings file with tables of its shops.\n\n{table}"
     ))
 }
 

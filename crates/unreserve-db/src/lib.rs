@@ -31,6 +31,7 @@ struct Dialect {
     /// What an address looks like, for errors.
     example: &'static str,
     open: fn(String, Options) -> Answer<'static, Box<dyn Shop>>,
+    place: fn(&str) -> Option<String>,
     grants: fn(&Plan, &str) -> String,
     index: fn(&unreserve_engine::plan::IndexAdvice, &Plan) -> String,
 }
@@ -41,6 +42,7 @@ const DIALECTS: &[Dialect] = &[
         schemes: &["postgres", "postgresql"],
         example: "postgres://user@host/database",
         open: postgres::open,
+        place: postgres::place,
         grants: postgres::grants,
         index: postgres::index_statement,
     },
@@ -48,6 +50,7 @@ const DIALECTS: &[Dialect] = &[
         schemes: &["mysql", "mariadb"],
         example: "mysql://user@host/database",
         open: mysql::open,
+        place: mysql::place,
         grants: mysql::grants,
         index: mysql::index_statement,
     },
@@ -55,6 +58,7 @@ const DIALECTS: &[Dialect] = &[
         schemes: &["sqlite"],
         example: "sqlite:shop.db",
         open: sqlite::open,
+        place: sqlite::place,
         grants: sqlite::grants,
         index: sqlite::index_statement,
     },
@@ -84,6 +88,14 @@ pub fn open(url: &str, options: Options) -> Answer<'static, Box<dyn Shop>> {
         Ok(dialect) => (dialect.open)(url.to_owned(), options),
         Err(error) => Box::pin(async move { Err(error) }),
     }
+}
+
+/// What tells one database from another: the same text for two addresses of one database that differ in the user, the
+/// password, a default that is left out or an option. It holds no secret. Two names of one host are two hosts.
+/// `None` where the address cannot be read.
+#[must_use]
+pub fn place(url: &str) -> Option<String> {
+    (dialect(url).ok()?.place)(url)
 }
 
 /// The statements that give a role exactly what this plan needs, where the database has roles.
@@ -119,4 +131,39 @@ fn dialect(url: &str) -> Result<&'static Dialect, ShopError> {
         };
         ShopError::new(ShopErrorKind::Refused, message).hint(format!("write it as {}", examples.join(" or ")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_addresses_of_one_database_have_one_place_and_those_of_two_have_two() {
+        let same = [
+            ("postgres://a:one@h/shop", "postgresql://b:two@H:5432/shop?sslmode=require"),
+            ("postgres://shop@h", "postgres://h/shop"),
+            ("mysql://a:one@h/shop", "mysql://b@h:3306/shop"),
+            ("sqlite:no/shop.db", "sqlite://no/shop.db?mode=ro"),
+        ];
+        for (one, other) in same {
+            assert!(place(one).is_some(), "{one}");
+            assert_eq!(place(one), place(other), "{one} {other}");
+        }
+        let other = [
+            ("postgres://a@h/shop", "postgres://a@h/other"),
+            ("postgres://a@h/shop", "postgres://a@other/shop"),
+            ("postgres://a@h/shop", "postgres://a@h:5433/shop"),
+            ("mysql://a@h/shop", "mysql://a@h/Shop"),
+            ("mysql://a@h/shop", "postgres://a@h:3306/shop"),
+            ("sqlite:a.db", "sqlite:b.db"),
+        ];
+        for (one, other) in other {
+            assert!(place(one).is_some() && place(other).is_some(), "{one} {other}");
+            assert_ne!(place(one), place(other), "{one} {other}");
+        }
+        for url in ["oracle://h/shop", "postgres://h:port/shop", "sqlite:", ""] {
+            assert_eq!(place(url), None, "{url}");
+        }
+        assert!(!place("postgres://shop:hunter2@h/db").unwrap_or_default().contains("hunter2"));
+    }
 }

@@ -6,7 +6,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::cli::args::{SettingsCommand, SweepArgs};
-use crate::cli::{self, Command, CommandLine};
+use crate::cli::{self, Command, CommandLine, Shops};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::logging;
@@ -16,8 +16,10 @@ use crate::settings::{self, Environment, LogLevel, Settings};
 /// What every command gets: the effective settings and the printer.
 #[derive(Debug)]
 pub(crate) struct Context {
-    /// The effective settings.
+    /// The effective settings; of several shops those of the first.
     pub(crate) settings: Settings,
+    /// The settings of the other shops, where the command works on several.
+    pub(crate) others: Vec<Settings>,
     /// The only way to stdout and stderr.
     pub(crate) printer: Printer,
 }
@@ -45,14 +47,32 @@ fn run_command(command_line: &CommandLine, printer: Printer) -> Result<Exit, Fai
         Command::Man(args) => return man(args.dir.as_deref(), &printer),
         _ => {}
     }
-    let settings = Settings::load(&command_line.flags(), &Environment::of_process())?;
+    let (settings, others) = load(command_line)?;
     let (level, quiet) = loudness(&command_line.command);
     let printer = printer.hush(quiet);
     logging::start(&settings.log, level, &printer)?;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    dispatch(&command_line.command, &Context { settings, printer })
+    let shop = settings.shop.clone().filter(|_| command_line.command.shops() == Shops::One);
+    let ended = logging::within_shop(shop.as_deref(), || {
+        dispatch(&command_line.command, &Context { settings, others, printer })
+    });
+    ended.map_err(|failure| failure.of_shop(shop.as_deref()))
+}
+
+/// The settings of the shop that the command works on, and of the others where it works on several.
+fn load(command_line: &CommandLine) -> Result<(Settings, Vec<Settings>), Failure> {
+    let (flags, environment) = (command_line.flags(), Environment::of_process());
+    match command_line.command.shops() {
+        Shops::No => Ok((Settings::load_without_shop(&flags, &environment)?, Vec::new())),
+        Shops::One => Ok((Settings::load(&flags, &environment)?, Vec::new())),
+        Shops::All => {
+            let mut shops = Settings::load_shops(&flags, &environment)?.into_iter();
+            let first = shops.next().ok_or_else(|| Failure::usage("there is no shop"))?;
+            Ok((first, shops.collect()))
+        }
+    }
 }
 
 /// One arm a command. Each returns how the program ends.
@@ -66,7 +86,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         Command::Profile(args) => cli::profile::run(args, context),
         Command::Settings(args) => {
             let text = match &args.command {
-                SettingsCommand::Show(args) => cli::settings::show(&context.settings, args),
+                SettingsCommand::Show(args) => cli::settings::show(&context.settings, &context.others, args),
                 SettingsCommand::Reference => settings::reference_markdown(),
             };
             context.printer.result(&text)?;

@@ -70,6 +70,14 @@ impl Failure {
         self
     }
 
+    /// Names the shop whose trouble it is, where it has a name.
+    pub(crate) fn of_shop(mut self, shop: Option<&str>) -> Self {
+        if let Some(shop) = shop {
+            self.message = format!("shop `{shop}`: {}", self.message);
+        }
+        self
+    }
+
     /// Adds the text that is meant.
     pub(crate) fn in_source(mut self, source: SourceText) -> Self {
         self.source = Some(Box::new(source));

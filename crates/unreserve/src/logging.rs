@@ -52,6 +52,19 @@ pub(crate) fn start(settings: &LogSettings, level: LogLevel, printer: &Printer) 
     Ok(())
 }
 
+/// Does the work so that each log line of it names the shop in its field `shop`, where the shop has a name.
+pub(crate) fn within_shop<T>(shop: Option<&str>, work: impl FnOnce() -> T) -> T {
+    match shop {
+        Some(shop) => shop_span(shop).in_scope(work),
+        None => work(),
+    }
+}
+
+/// What the log lines of one shop stand in. It holds at every level, so that an error names its shop too.
+pub(crate) fn shop_span(shop: &str) -> tracing::Span {
+    tracing::error_span!("on", shop)
+}
+
 /// The chosen level is for our own lines; libraries speak up only when something may go wrong, or at `trace`.
 fn filter(level: LogLevel) -> Targets {
     let (own, others) = match level {
@@ -246,6 +259,28 @@ mod tests {
         });
         assert_eq!(Value::Object(line), expected);
         assert!(text.starts_with("{\"ts\":"), "{text}");
+    }
+
+    #[test]
+    fn every_line_names_its_shop_whatever_its_level() {
+        for (level, lines) in [(LogLevel::Error, 1), (LogLevel::Info, 2)] {
+            for (shop, expected) in [(Some("blue"), Value::from("blue")), (None, Value::Null)] {
+                let kept = Kept::default();
+                let writer = kept.clone();
+                let layer = json_layer(BoxMakeWriter::new(move || writer.clone()));
+                let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter(level)));
+                tracing::subscriber::with_default(subscriber, || {
+                    within_shop(shop, || {
+                        tracing::error!("one");
+                        tracing::info!("two");
+                    });
+                });
+                let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+                let shops: Vec<Value> =
+                    text.lines().map(|line| serde_json::from_str::<Value>(line).expect(line)["shop"].clone()).collect();
+                assert_eq!(shops, vec![expected; lines], "{text}");
+            }
+        }
     }
 
     #[test]

@@ -4,8 +4,12 @@ mod database_url;
 mod env_file;
 mod error;
 mod file;
+#[cfg(test)]
+mod fuzz;
 mod origin;
 mod permissions;
+mod shop_table;
+mod shops;
 mod sources;
 mod state_dir;
 mod table;
@@ -22,6 +26,7 @@ pub(crate) use table::{SETTINGS, SettingDoc, reference_markdown};
 
 use env_file::EnvFile;
 use file::SettingsFile;
+use shops::Chosen;
 use sources::{Sources, anchored, anchored_profile, old_timeout};
 
 /// How many daily log files are kept when nobody says anything.
@@ -34,6 +39,10 @@ pub(crate) struct Settings {
     pub(crate) config: Sourced<PathBuf>,
     /// The env file that was looked for, and who named it.
     pub(crate) env_file: Sourced<PathBuf>,
+    /// The shop's name; `None` where the settings file has no shop's table.
+    pub(crate) shop: Option<String>,
+    /// Who chose the shop: the flag, the variable, or its own name where there was nothing to choose.
+    pub(crate) shop_origin: Origin,
     /// The shop's database.
     pub(crate) database_url: Option<Sourced<DatabaseUrl>>,
     /// The name of a shipped profile, or a profile file.
@@ -48,9 +57,11 @@ pub(crate) struct Settings {
     pub(crate) batch_size: Option<Sourced<u32>>,
     /// The size bound of a sweep; `None` leaves it to the sweep.
     pub(crate) max_orders: Option<Sourced<u64>>,
+    /// How long the daemon waits at most between two sweeps; `None` leaves it to the daemon.
+    pub(crate) interval: Option<Sourced<Duration>>,
     /// How and where log lines are written.
     pub(crate) log: LogSettings,
-    /// What its owner should know about the settings, though they can be used.
+    /// What its owner should know about the settings, though they can be used. Of several shops the first carries them.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -94,42 +105,80 @@ pub(crate) enum LogLevel {
 }
 
 impl Settings {
-    /// Brings everything together that says something about the settings.
+    /// The settings of one shop: the one that was named, the only one, or the one that has no table of its own.
     ///
     /// # Errors
-    /// A file cannot be used, or a value is not allowed. Nothing was changed.
+    /// A file cannot be used, a value is not allowed, or nobody says which of several shops is meant. Nothing was
+    /// changed.
     pub(crate) fn load(flags: &Flags, environment: &Environment) -> Result<Self, SettingsError> {
-        let mut sources = Sources { flags, environment, env_file: None, file: None };
-        let env_file = named_file(&sources, &table::ENV_FILE)?;
-        sources.env_file = EnvFile::read(&env_file)?;
-        let config = named_file(&sources, &table::CONFIG)?;
-        sources.file = SettingsFile::read(&config)?;
-        Self::gather(&sources, config, env_file).map_err(|error| match &sources.file {
-            Some(file) => file.locate(error),
+        let (sources, env_file) = read(flags, environment)?;
+        let shop = sources.only_one()?;
+        sources.refuse_twins()?;
+        Self::of(&sources, &env_file, shop)
+    }
+
+    /// The settings of every shop, in the file's order, or of the one that was named; of the one shop without a table
+    /// where there are no tables. At least one.
+    ///
+    /// # Errors
+    /// As for [`Settings::load`]; also where a flag says of all shops what only one can have.
+    pub(crate) fn load_shops(flags: &Flags, environment: &Environment) -> Result<Vec<Self>, SettingsError> {
+        let (sources, env_file) = read(flags, environment)?;
+        let shops = sources.one_or_all()?;
+        sources.refuse_twins()?;
+        if shops.is_empty() {
+            return Ok(vec![Self::of(&sources, &env_file, None)?]);
+        }
+        let mut all = Vec::with_capacity(shops.len());
+        for shop in shops {
+            let settings = Self::of(&sources, &env_file, Some(shop))?;
+            let warnings = if all.is_empty() { settings.warnings } else { Vec::new() };
+            all.push(Self { warnings, ..settings });
+        }
+        Ok(all)
+    }
+
+    /// What holds for a command that works on no shop of the settings file.
+    ///
+    /// # Errors
+    /// A file cannot be used, or a value is not allowed.
+    pub(crate) fn load_without_shop(flags: &Flags, environment: &Environment) -> Result<Self, SettingsError> {
+        let (sources, env_file) = read(flags, environment)?;
+        Self::of(&sources, &env_file, None)
+    }
+
+    fn of(sources: &Sources<'_>, env_file: &Sourced<PathBuf>, shop: Option<Chosen<'_>>) -> Result<Self, SettingsError> {
+        let table = shop.as_ref().map(|shop| shop.value);
+        Self::gather(sources, env_file, shop).map_err(|error| match &sources.file {
+            Some(file) => file.locate(error, table),
             None => error,
         })
     }
 
     fn gather(
         sources: &Sources<'_>,
-        config: Sourced<PathBuf>,
-        env_file: Sourced<PathBuf>,
+        env_file: &Sourced<PathBuf>,
+        shop: Option<Chosen<'_>>,
     ) -> Result<Self, SettingsError> {
         let file = sources.file.as_ref();
-        let text = |doc| sources.find(doc)?.map(values::Raw::text).transpose();
-        let span = |doc| sources.find(doc)?.map(|raw| raw.span(doc)).transpose();
-        let number = |doc| sources.find(doc)?.map(|raw| raw.number(doc)).transpose();
+        let own = shop.as_ref().map(|shop| shop.value);
+        let text = |doc| sources.find(doc, own)?.map(values::Raw::text).transpose();
+        let span = |doc| sources.find(doc, own)?.map(|raw| raw.span(doc)).transpose();
+        let number = |doc| sources.find(doc, own)?.map(|raw| raw.number(doc)).transpose();
         let small = |doc| Ok::<_, SettingsError>(number(doc)?.map(small_number));
-        let database_url = text(&table::DATABASE_URL)?.map(|url| Sourced::new(DatabaseUrl::new(url.value), url.origin));
+        let database_url = sources.database(own)?;
         let timeout = match old_timeout(sources.flags)? {
             Some(timeout) => Some(timeout),
             None => span(&table::TIMEOUT)?,
         };
         let mut warnings = sources.misspelt_variables();
         warnings.extend(database_url.as_ref().and_then(visible_password));
+        warnings.extend(sources.unused_database());
         Ok(Self {
-            config,
-            env_file,
+            config: sources.config.clone(),
+            env_file: env_file.clone(),
+            shop: own.map(|shop| shop.name.clone()),
+            shop_origin: shop.map_or(Origin::Default, |shop| shop.origin),
             database_url,
             profile: text(&table::PROFILE)?.map(|profile| anchored_profile(profile, file)),
             state_dir: match text(&table::STATE_DIR)? {
@@ -140,9 +189,10 @@ impl Settings {
             grace: span(&table::GRACE)?,
             batch_size: small(&table::BATCH_SIZE)?,
             max_orders: number(&table::MAX_ORDERS)?,
+            interval: span(&table::INTERVAL)?,
             log: LogSettings {
-                format: sources.find(&table::LOG_FORMAT)?.map(log_format).transpose()?,
-                level: sources.find(&table::LOG_LEVEL)?.map(log_level).transpose()?,
+                format: sources.find(&table::LOG_FORMAT, None)?.map(log_format).transpose()?,
+                level: sources.find(&table::LOG_LEVEL, None)?.map(log_level).transpose()?,
                 file: text(&table::LOG_FILE)?.map(|path| anchored(path, file)),
                 keep: small(&table::LOG_KEEP)?.unwrap_or(Sourced::new(LOG_KEEP_DEFAULT, Origin::Default)),
             },
@@ -151,9 +201,20 @@ impl Settings {
     }
 }
 
+/// Reads the env file and the settings file.
+fn read<'a>(flags: &'a Flags, environment: &'a Environment) -> Result<(Sources<'a>, Sourced<PathBuf>), SettingsError> {
+    let nowhere = Sourced::new(PathBuf::new(), Origin::Default);
+    let mut sources = Sources { flags, environment, env_file: None, config: nowhere, file: None };
+    let env_file = named_file(&sources, &table::ENV_FILE)?;
+    sources.env_file = EnvFile::read(&env_file)?;
+    sources.config = named_file(&sources, &table::CONFIG)?;
+    sources.file = SettingsFile::read(&sources.config)?;
+    Ok((sources, env_file))
+}
+
 /// The path of the env file or the settings file, and whether somebody named it.
 fn named_file(sources: &Sources<'_>, doc: &'static SettingDoc) -> Result<Sourced<PathBuf>, SettingsError> {
-    Ok(match sources.find(doc)? {
+    Ok(match sources.find(doc, None)? {
         Some(raw) => anchored(raw.text()?, None),
         None => Sourced::new(PathBuf::from(doc.default), Origin::Default),
     })

@@ -28,6 +28,14 @@ pub(super) enum Product {
     MySql,
 }
 
+/// What tells the database at an address from another.
+pub(crate) fn place(url: &str) -> Option<String> {
+    let options = MySqlConnectOptions::from_str(url).ok()?;
+    let socket = options.get_socket().map(|socket| socket.display().to_string());
+    let host = socket.unwrap_or_else(|| format!("{} {}", options.get_host().to_lowercase(), options.get_port()));
+    Some(format!("mysql {host} {}", options.get_database().unwrap_or_default()))
+}
+
 /// A connection, or the means to make one.
 pub(super) struct Link {
     connect: MySqlConnectOptions,

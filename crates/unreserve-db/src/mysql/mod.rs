@@ -24,6 +24,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use batch::{Tools, Unreadable};
 use connect::Link;
+pub(crate) use connect::place;
 pub(crate) use grants::{grants, index_statement};
 use info::Server;
 use jiff::Timestamp;

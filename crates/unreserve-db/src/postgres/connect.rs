@@ -27,6 +27,15 @@ const SESSION: &str = "/* unreserve session */
 SELECT pid::bigint, (extract(epoch FROM backend_start) * 1000000)::bigint, extract(epoch FROM clock_timestamp() - backend_start)::bigint
 FROM pg_stat_get_activity(pg_backend_pid())";
 
+/// What tells the database at an address from another.
+pub(crate) fn place(url: &str) -> Option<String> {
+    let options = PgConnectOptions::from_str(url).ok()?;
+    let socket = options.get_socket().map(|socket| socket.display().to_string());
+    let host = socket.unwrap_or_else(|| options.get_host().to_lowercase());
+    let database = options.get_database().unwrap_or(options.get_username());
+    Some(format!("postgres {host} {} {database}", options.get_port()))
+}
+
 /// A connection, or the means to make one.
 pub(super) struct Link {
     connect: PgConnectOptions,

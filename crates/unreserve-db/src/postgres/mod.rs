@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use batch::Unreadable;
 use connect::Link;
+pub(crate) use connect::place;
 pub(crate) use grants::{grants, index_statement};
 use message::{Call, Transaction};
 use render::Statements;

@@ -63,6 +63,13 @@ impl Address {
     }
 }
 
+/// What tells the file at an address from another.
+pub(crate) fn place(url: &str) -> Option<String> {
+    let path = Address::parse(url).ok()?.path;
+    let path = path.canonicalize().or_else(|_| std::path::absolute(&path)).unwrap_or(path);
+    Some(format!("sqlite {}", path.display()))
+}
+
 /// Undoes `%20` and its like.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());

@@ -18,6 +18,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use batch::Unreadable;
 use changes::Looks;
+pub(crate) use connect::place;
 use connect::{Address, Link};
 pub(crate) use grants::{grants, index_statement};
 use render::Statements;

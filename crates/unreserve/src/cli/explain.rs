@@ -5,6 +5,7 @@ use unreserve_engine::shop::{Explanation, LockTest, ReservationSeen};
 
 use crate::app::Context;
 use crate::cli::args::{ExplainArgs, Format};
+use crate::cli::named::named_json;
 use crate::cli::sweep_text::{plural, seconds};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -29,7 +30,7 @@ pub(crate) fn run(args: &ExplainArgs, context: &Context) -> Result<Exit, Failure
                 if let Some(object) = value.as_object_mut() {
                     object.insert("verdict".to_owned(), serde_json::Value::String(verdict(&found)));
                 }
-                value.to_string()
+                named_json(context.settings.shop.as_deref(), &value)?
             }
         };
         context.printer.result(&text)?;

@@ -7,6 +7,7 @@ use unreserve_engine::sweep::SweepError;
 
 use crate::app::Context;
 use crate::cli::args::{Format, HistoryArgs, HistoryCommand, HistoryShowArgs};
+use crate::cli::named::named_json;
 use crate::cli::sweep_text::{format_milliseconds, plural, seconds};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -26,21 +27,22 @@ pub(crate) fn run(args: &HistoryArgs, context: &Context) -> Result<Exit, Failure
         if info.installed != InstallState::Current {
             return Err(sweep_failure(&SweepError::NotInstalled(info.installed)));
         }
+        let name = context.settings.shop.as_deref();
         let text = match &args.command {
-            Some(HistoryCommand::Show(show)) => one(shop.as_mut(), show).await?,
-            None => list(shop.as_mut(), args).await?,
+            Some(HistoryCommand::Show(show)) => one(shop.as_mut(), show, name).await?,
+            None => list(shop.as_mut(), args, name).await?,
         };
         context.printer.result(&text)?;
         Ok(Exit::Done)
     })
 }
 
-async fn list(shop: &mut dyn Shop, args: &HistoryArgs) -> Result<String, Failure> {
+async fn list(shop: &mut dyn Shop, args: &HistoryArgs, name: Option<&str>) -> Result<String, Failure> {
     let unreadable = |error| shop_failure(&error, "cannot read the ledger");
     let sweeps = shop.history(&HistoryQuery::Latest { limit: args.limit }).await.map_err(unreadable)?;
     let aside = shop.orders_set_aside(ASIDE).await.map_err(unreadable)?;
     if args.format.format == Format::Json {
-        return Ok(json!({ "sweeps": sweeps, "orders_set_aside": aside }).to_string());
+        return named_json(name, &json!({ "sweeps": sweeps, "orders_set_aside": aside }));
     }
     if sweeps.is_empty() {
         return Ok("No sweep has run yet.".to_owned());
@@ -86,7 +88,7 @@ fn set_aside(aside: &[SetAsideRecord]) -> String {
     format!("\nSet aside: orders that failed for their own reasons\n{}", table.render())
 }
 
-async fn one(shop: &mut dyn Shop, args: &HistoryShowArgs) -> Result<String, Failure> {
+async fn one(shop: &mut dyn Shop, args: &HistoryShowArgs, name: Option<&str>) -> Result<String, Failure> {
     let unreadable = |error| shop_failure(&error, "cannot read the ledger");
     let found = shop.history(&HistoryQuery::Sweep { id: args.sweep.clone() }).await.map_err(unreadable)?;
     let sweep = match found.as_slice() {
@@ -102,10 +104,10 @@ async fn one(shop: &mut dyn Shop, args: &HistoryShowArgs) -> Result<String, Fail
         }
     };
     let entries = shop.entries(sweep.sweep_id, ENTRIES).await.map_err(unreadable)?;
-    Ok(match args.format.format {
-        Format::Json => json!({ "sweep": sweep, "entries": entries }).to_string(),
-        Format::Text => show(sweep, &entries),
-    })
+    match args.format.format {
+        Format::Json => named_json(name, &json!({ "sweep": sweep, "entries": entries })),
+        Format::Text => Ok(show(sweep, &entries)),
+    }
 }
 
 fn show(sweep: &SweepRecord, entries: &[EntryRecord]) -> String {

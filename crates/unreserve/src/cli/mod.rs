@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod man;
+pub(crate) mod named;
 pub(crate) mod profile;
 pub(crate) mod settings;
 pub(crate) mod setup;
@@ -17,7 +18,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cli::args::{
-    CompletionsArgs, DemoArgs, ExplainArgs, HistoryArgs, ManArgs, ProfileArgs, SettingsArgs, SetupArgs, SweepArgs,
+    CompletionsArgs, DemoArgs, ExplainArgs, HistoryArgs, ManArgs, ProfileArgs, ProfileCommand, SettingsArgs,
+    SettingsCommand, SetupArgs, SweepArgs,
 };
 use crate::settings::{DatabaseUrl, Flags};
 
@@ -80,6 +82,9 @@ pub(crate) struct GlobalArgs {
     /// File with `NAME=value` lines, read like the environment [default: .env]
     #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) env_file: Option<PathBuf>,
+    /// Which of the settings file's shops, by its name, where it has several
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) shop: Option<String>,
     /// The shop's database; with a password better given as UNRESERVE_DATABASE_URL or DATABASE_URL
     #[arg(long, global = true, value_name = "URL", value_parser = database_url)]
     pub(crate) database_url: Option<DatabaseUrl>,
@@ -128,6 +133,35 @@ pub(crate) enum Command {
     Man(ManArgs),
 }
 
+/// Which shops of the settings file a command works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shops {
+    /// None of them: it needs no shop, or makes its own.
+    No,
+    /// One, that has to be named where there are several.
+    One,
+    /// All, unless one is named.
+    All,
+}
+
+impl Command {
+    /// Which shops of the settings file it works on.
+    pub(crate) fn shops(&self) -> Shops {
+        match self {
+            Self::Setup(_) | Self::Sweep(_) | Self::Explain(_) | Self::History(_) => Shops::One,
+            Self::Profile(args) => match args.command {
+                ProfileCommand::Check(_) => Shops::One,
+                ProfileCommand::List(_) | ProfileCommand::Show(_) => Shops::No,
+            },
+            Self::Settings(args) => match args.command {
+                SettingsCommand::Show(_) => Shops::All,
+                SettingsCommand::Reference => Shops::No,
+            },
+            Self::Demo(_) | Self::Completions(_) | Self::Man(_) => Shops::No,
+        }
+    }
+}
+
 impl CommandLine {
     /// What the command line says of settings.
     pub(crate) fn flags(&self) -> Flags {
@@ -135,6 +169,7 @@ impl CommandLine {
         let flags = Flags {
             config: global.config,
             env_file: global.env_file,
+            shop: global.shop,
             database_url: global.database_url,
             profile: global.profile,
             state_dir: global.state_dir,

@@ -5,6 +5,7 @@ use unreserve_engine::plan::judge_clock;
 
 use crate::app::Context;
 use crate::cli::args::{Format, FormatArgs, ProfileArgs, ProfileCommand};
+use crate::cli::named::named_json;
 use crate::cli::setup::{INDEXES_MISSING, index_advice};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -66,14 +67,16 @@ fn check(format: FormatArgs, context: &Context) -> Result<Exit, Failure> {
         let (evidence, _) = shop.look(1).await.map_err(|error| shop_failure(&error, "cannot judge the clocks"))?;
         let clock = judge_clock(&shop.plan().due, &evidence);
         let text = match format.format {
-            Format::Json => json!({
-                "profile": shop.plan().profile,
-                "database": info.product,
-                "fits": true,
-                "clock": clock.as_ref().map_or_else(ToString::to_string, |()| "right".to_owned()),
-                "indexes": advice,
-            })
-            .to_string(),
+            Format::Json => named_json(
+                context.settings.shop.as_deref(),
+                &json!({
+                    "profile": shop.plan().profile,
+                    "database": info.product,
+                    "fits": true,
+                    "clock": clock.as_ref().map_or_else(ToString::to_string, |()| "right".to_owned()),
+                    "indexes": advice,
+                }),
+            )?,
             Format::Text => {
                 let mut text = format!(
                     "Profile {name} fits {}: every table, column and type is as it says, and every statement was prepared.\n",

@@ -7,11 +7,15 @@ use crate::cli::args::{Format, SettingsShowArgs};
 use crate::settings::{LogFormat, LogLevel, Origin, SETTINGS, Settings, Sourced};
 use crate::table::Table;
 
-/// The effective settings as text or as one JSON object.
-pub(crate) fn show(settings: &Settings, args: &SettingsShowArgs) -> String {
+/// The effective settings as text or as one JSON object: of one shop, or of several, one after the other.
+pub(crate) fn show(first: &Settings, others: &[Settings], args: &SettingsShowArgs) -> String {
+    let all = || std::iter::once(first).chain(others);
     match args.format.format {
-        Format::Text => text(settings, args.origin),
-        Format::Json => json_text(settings, args.origin),
+        Format::Text => all().map(|settings| text(settings, args.origin)).collect::<Vec<_>>().join("\n"),
+        Format::Json if others.is_empty() => object(first, args.origin).to_string(),
+        Format::Json => {
+            json!({ "shops": all().map(|settings| object(settings, args.origin)).collect::<Vec<_>>() }).to_string()
+        }
     }
 }
 
@@ -35,13 +39,13 @@ fn text(settings: &Settings, with_origin: bool) -> String {
     table.render()
 }
 
-fn json_text(settings: &Settings, with_origin: bool) -> String {
+fn object(settings: &Settings, with_origin: bool) -> Value {
     let entry = |key: &str| {
         let Shown { value, origin } = shown(settings, key);
         if with_origin { json!({ "value": value, "origin": origin }) } else { json!(value) }
     };
     let object: Map<String, Value> = SETTINGS.iter().map(|doc| (doc.key.to_owned(), entry(doc.key))).collect();
-    Value::Object(object).to_string()
+    Value::Object(object)
 }
 
 /// The value of a setting and where it came from.
@@ -50,6 +54,7 @@ fn shown(settings: &Settings, key: &str) -> Shown {
     match key {
         "config" => path(&settings.config),
         "env_file" => path(&settings.env_file),
+        "shop" => Shown { value: settings.shop.clone(), origin: settings.shop_origin.to_string() },
         "database_url" => optional(settings.database_url.as_ref(), ToString::to_string),
         "profile" => optional(settings.profile.as_ref(), Clone::clone),
         "state_dir" => path(&settings.state_dir),
@@ -57,6 +62,7 @@ fn shown(settings: &Settings, key: &str) -> Shown {
         "grace" => optional(settings.grace.as_ref(), |span| write_duration(*span)),
         "batch_size" => optional(settings.batch_size.as_ref(), ToString::to_string),
         "max_orders" => optional(settings.max_orders.as_ref(), ToString::to_string),
+        "interval" => optional(settings.interval.as_ref(), |span| write_duration(*span)),
         "log.format" => optional(log.format.as_ref(), |format| format_word(*format).to_owned()),
         "log.level" => optional(log.level.as_ref(), |level| level_word(*level).to_owned()),
         "log.file" => optional(log.file.as_ref(), |file| file.display().to_string()),

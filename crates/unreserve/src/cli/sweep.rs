@@ -12,6 +12,7 @@ use unreserve_engine::sweep::{
 
 use crate::app::Context;
 use crate::cli::args::{Format, SweepArgs};
+use crate::cli::named::named_json;
 use crate::cli::sweep_text;
 use crate::clock::ProcessClock;
 use crate::exit::Exit;
@@ -128,12 +129,13 @@ fn finish(
         drift_units = report.drift_units, batches = report.batches, duration_ms = report.duration_ms, "sweep done");
     match args.format.format {
         Format::Json => {
-            let json = serde_json::to_string(report)
-                .map_err(|error| Failure::new(Exit::Halted, "cannot write the report").because(&error))?;
-            context.printer.result(&json)?;
+            context.printer.result(&named_json(context.settings.shop.as_deref(), report)?)?;
         }
         Format::Text if args.quiet && !problems => {}
-        Format::Text => context.printer.result(&sweep_text::render(report))?,
+        Format::Text => {
+            let shop = context.settings.shop.as_ref().map(|shop| format!("Shop {shop}\n"));
+            context.printer.result(&(shop.unwrap_or_default() + &sweep_text::render(report)))?;
+        }
     }
     match stopped_by {
         Some(error) => Err(sweep_failure(error)),

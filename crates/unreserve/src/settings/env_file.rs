@@ -1,20 +1,20 @@
 //! The env file: `NAME=value` lines, read without changing the process's environment.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::settings::database_url::DatabaseUrl;
 use crate::settings::error::SettingsError;
 use crate::settings::origin::{Origin, Sourced};
-use crate::settings::permissions;
+use crate::settings::permissions::{self, FileOnDisk};
 use crate::settings::table::DATABASE_URL;
 
 const WHAT: &str = "env file";
 
 /// The variables of an env file. The first line of a name wins, as with other tools that read such files.
-#[derive(Default)]
 pub(super) struct EnvFile {
     path: PathBuf,
+    on_disk: FileOnDisk,
     variables: BTreeMap<String, Variable>,
 }
 
@@ -29,16 +29,29 @@ impl EnvFile {
         let Some(file) = permissions::read(WHAT, path)? else {
             return Ok(None);
         };
-        let read = Self { path: path.value.clone(), variables: variables(&file.text, path)? };
-        let holds_password = DATABASE_URL
-            .env
-            .iter()
-            .filter_map(|name| read.variables.get(*name))
-            .any(|variable| DatabaseUrl::new(variable.value.clone()).has_password());
-        if holds_password {
-            file.demand_privacy(WHAT, &path.value)?;
+        let variables = variables(&file.text, path)?;
+        let read = Self { path: path.value.clone(), on_disk: file, variables };
+        for name in DATABASE_URL.env {
+            read.secret(name)?;
         }
         Ok(Some(read))
+    }
+
+    /// The file, as it was named.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The value of a variable that is a database's URL.
+    ///
+    /// # Errors
+    /// It has a password in it, and everyone can read the file.
+    pub(super) fn secret(&self, name: &str) -> Result<Option<(&str, Origin)>, SettingsError> {
+        let found = self.get(name);
+        if found.as_ref().is_some_and(|(value, _)| DatabaseUrl::new(*value).has_password()) {
+            self.on_disk.demand_privacy(WHAT, &self.path)?;
+        }
+        Ok(found)
     }
 
     /// The value of a variable. An empty one counts as not set.

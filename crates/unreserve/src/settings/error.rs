@@ -69,6 +69,14 @@ pub(crate) enum SettingsError {
         /// The settings file's text with its values masked, where the value stands there.
         source_text: Option<Box<SourceText>>,
     },
+    /// A command works on one shop, there are several, and nobody says which.
+    #[error("`{}` has several shops, and nobody says which one is meant", path.display())]
+    WhichShop {
+        /// The settings file.
+        path: PathBuf,
+        /// The names of its shops, as far as they are told.
+        names: String,
+    },
     /// A secret was given directly and as a file.
     #[error("`{variable}` and `{variable}_FILE` are both set")]
     SetTwice {
@@ -104,6 +112,9 @@ impl SettingsError {
                 Some("it is not shown, since it may hold a secret; quote a value with blanks or `#`".to_owned())
             }
             Self::SettingsFile { hint, .. } | Self::Value { hint, .. } => hint.clone(),
+            Self::WhichShop { names, .. } => {
+                Some(format!("say it with `--shop NAME` or `UNRESERVE_SHOP`; the shops are: {names}"))
+            }
             Self::SetTwice { variable } => Some(format!("unset `{variable}` or `{variable}_FILE`")),
             Self::NoStateDir => Some("name one with `--state-dir DIR` or `UNRESERVE_STATE_DIR`".to_owned()),
             Self::Unreadable { .. } => None,

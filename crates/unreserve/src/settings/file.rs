@@ -12,16 +12,17 @@ use toml::de::{DeTable, DeValue};
 use unreserve_engine::profile::nearest;
 
 use crate::failure::{SourceText, Spot};
-use crate::settings::database_url::DatabaseUrl;
+use crate::settings::database_url::{DatabaseUrl, mask};
 use crate::settings::env_file::line_at;
 use crate::settings::error::SettingsError;
 use crate::settings::origin::{Origin, Sourced};
 use crate::settings::permissions;
-use crate::settings::table::{self, DATABASE_URL, SETTINGS};
+use crate::settings::shop_table::{self, ShopTable, ShopText};
+use crate::settings::table::{self, DATABASE_URL, SHOP, SHOP_NAME, SettingDoc};
 
 const WHAT: &str = "settings file";
 
-/// The settings file as it is written. What each key means stands in [`SETTINGS`].
+/// The settings file as it is written. What each key means stands in [`table::SETTINGS`].
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileText {
@@ -32,7 +33,10 @@ struct FileText {
     grace: Option<Spanned<SpanText>>,
     batch_size: Option<Spanned<i64>>,
     max_orders: Option<Spanned<i64>>,
+    interval: Option<Spanned<SpanText>>,
     log: Option<LogText>,
+    #[serde(default)]
+    shop: Vec<ShopText>,
 }
 
 /// The `[log]` section.
@@ -46,7 +50,7 @@ struct LogText {
 }
 
 /// A span of time as it is written. A bare number is let through, so that the check can say what is missing.
-struct SpanText(String);
+pub(super) struct SpanText(pub(super) String);
 
 impl<'de> Deserialize<'de> for SpanText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -76,13 +80,16 @@ pub(super) struct SettingsFile {
     path: PathBuf,
     text: String,
     values: BTreeMap<&'static str, Value>,
+    shops: Vec<ShopTable>,
 }
 
 /// A value as it would be written in an environment variable, and where it stands.
 #[cfg_attr(test, derive(Debug))]
-struct Value {
-    text: String,
-    span: Range<usize>,
+pub(super) struct Value {
+    /// The text.
+    pub(super) text: String,
+    /// Its bytes in the file.
+    pub(super) span: Range<usize>,
 }
 
 impl SettingsFile {
@@ -92,14 +99,16 @@ impl SettingsFile {
             return Ok(None);
         };
         let read = Self::parse(&path.value, &file.text)?;
-        let url = read.values.get(DATABASE_URL.key);
-        if url.is_some_and(|url| DatabaseUrl::new(url.text.clone()).has_password()) {
+        let of_shops = read.shops.iter().filter_map(|shop| shop.get(&DATABASE_URL)).map(|(_, url)| url);
+        let mut urls = read.values.get(DATABASE_URL.key).into_iter().chain(of_shops);
+        if urls.any(|url| DatabaseUrl::new(url.text.clone()).has_password()) {
             file.demand_privacy(WHAT, &path.value)?;
         }
         Ok(Some(read))
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
+    /// Reads a text; the path is for what is told of it.
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
         let wrong = |error: toml::de::Error| {
             let span = error.span().unwrap_or(0..0);
             refuse(path, text, span, without_strings(error.message()))
@@ -107,14 +116,40 @@ impl SettingsFile {
         let keys = DeTable::parse(text).map_err(wrong)?;
         check_keys(path, text, keys.get_ref())?;
         let written: FileText = toml::from_str(text).map_err(wrong)?;
-        Ok(Self { path: path.to_owned(), text: text.to_owned(), values: written.into_values() })
+        let (values, shops) = written.into_values();
+        shop_table::check(&shops).map_err(|wrong| refuse(path, text, wrong.span, wrong.message).hinted(wrong.hint))?;
+        Ok(Self { path: path.to_owned(), text: text.to_owned(), values, shops })
     }
 
-    /// The value of a key.
+    /// The value of a key at the top of the file, or in `[log]`.
     pub(super) fn get(&self, key: &'static str) -> Option<(&str, Origin)> {
-        let value = self.values.get(key)?;
+        Some(self.with_origin(key, self.values.get(key)?))
+    }
+
+    /// What a shop's own table says of a setting.
+    pub(super) fn get_of_shop<'a>(&'a self, shop: &'a ShopTable, doc: &SettingDoc) -> Option<(&'a str, Origin)> {
+        let (key, value) = shop.get(doc)?;
+        Some(self.with_origin(key, value))
+    }
+
+    fn with_origin<'a>(&self, key: &'static str, value: &'a Value) -> (&'a str, Origin) {
         let line = line_at(&self.text, value.span.start);
-        Some((&value.text, Origin::File { path: self.path.clone(), line, key }))
+        (&value.text, Origin::File { path: self.path.clone(), line, key })
+    }
+
+    /// The file, as it was named.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The shops that have a table of their own, in the file's order.
+    pub(super) fn shops(&self) -> &[ShopTable] {
+        &self.shops
+    }
+
+    /// A refusal of a shop as a whole, at its name.
+    pub(super) fn refuse_shop(&self, shop: &ShopTable, message: String) -> SettingsError {
+        refuse(&self.path, &self.text, shop.name_span(), message)
     }
 
     /// The directory that relative paths in the file start from.
@@ -122,11 +157,12 @@ impl SettingsFile {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    /// Shows the place of a value that was refused.
-    pub(super) fn locate(&self, error: SettingsError) -> SettingsError {
+    /// Shows the place of a value that was refused, while this shop's settings were gathered.
+    pub(super) fn locate(&self, error: SettingsError, shop: Option<&ShopTable>) -> SettingsError {
         match error {
             SettingsError::Value { origin: Origin::File { path, line, key }, problem, hint, .. } => {
-                let span = self.values.get(key).map_or(0..0, |value| value.span.clone());
+                let of_file = self.values.get(key).map(|value| value.span.clone());
+                let span = of_file.or_else(|| shop?.span(key)).unwrap_or_default();
                 let source_text = Some(Box::new(source_text(&self.path, &self.text, span)));
                 SettingsError::Value { origin: Origin::File { path, line, key }, problem, hint, source_text }
             }
@@ -136,7 +172,7 @@ impl SettingsFile {
 }
 
 impl FileText {
-    fn into_values(self) -> BTreeMap<&'static str, Value> {
+    fn into_values(self) -> (BTreeMap<&'static str, Value>, Vec<ShopTable>) {
         let log = self.log.unwrap_or(LogText { format: None, level: None, file: None, keep: None });
         let texts = [
             (DATABASE_URL.key, self.database_url),
@@ -146,7 +182,8 @@ impl FileText {
             (table::LOG_LEVEL.key, log.level),
             (table::LOG_FILE.key, log.file),
         ];
-        let spans = [(table::TIMEOUT.key, self.timeout), (table::GRACE.key, self.grace)];
+        let spans =
+            [(table::TIMEOUT.key, self.timeout), (table::GRACE.key, self.grace), (table::INTERVAL.key, self.interval)];
         let numbers = [
             (table::BATCH_SIZE.key, self.batch_size),
             (table::MAX_ORDERS.key, self.max_orders),
@@ -155,11 +192,13 @@ impl FileText {
         let texts = texts.into_iter().filter_map(|(key, text)| value(key, text, |text| text));
         let spans = spans.into_iter().filter_map(|(key, span)| value(key, span, |span| span.0));
         let numbers = numbers.into_iter().filter_map(|(key, number)| value(key, number, |number| number.to_string()));
-        texts.chain(spans).chain(numbers).collect()
+        let values = texts.chain(spans).chain(numbers).collect();
+        (values, self.shop.into_iter().map(ShopTable::from).collect())
     }
 }
 
-fn value<T>(
+/// A value with its key and its place.
+pub(super) fn value<T>(
     key: &'static str,
     written: Option<Spanned<T>>,
     text: impl Fn(T) -> String,
@@ -169,33 +208,69 @@ fn value<T>(
     Some((key, Value { text: text(written.into_inner()), span }))
 }
 
-/// Refuses the first key that is no setting, and says which one is meant.
+/// Refuses the first key that is no setting, and says which one is meant; then whatever is no list of shops.
 fn check_keys(path: &Path, text: &str, top: &DeTable<'_>) -> Result<(), SettingsError> {
     let mut keys: Vec<(String, Range<usize>)> = Vec::new();
+    let prefixed = |prefix: &str, section: &DeTable<'_>| {
+        let inner = section.keys().map(|inner| (format!("{prefix}.{}", inner.get_ref()), inner.span()));
+        inner.collect::<Vec<_>>()
+    };
     for (key, value) in top {
-        match value.get_ref() {
-            DeValue::Table(section) if key.get_ref() == "log" => {
-                keys.extend(section.keys().map(|inner| (format!("log.{}", inner.get_ref()), inner.span())));
+        match (key.get_ref().as_ref(), value.get_ref()) {
+            ("log", DeValue::Table(section)) => keys.extend(prefixed("log", section)),
+            ("shop", DeValue::Array(shops)) => {
+                let tables = shops.iter().filter_map(|shop| shop.get_ref().as_table());
+                keys.extend(tables.flat_map(|shop| prefixed("shop", shop)));
             }
-            _ if key.get_ref() == "log" => {}
-            _ => keys.push((key.get_ref().to_string(), key.span())),
+            ("log" | "shop", _) => {}
+            (other, _) => keys.push((other.to_owned(), key.span())),
         }
     }
     keys.sort_by_key(|(_, span)| span.start);
-    match keys.into_iter().find(|(key, _)| table::in_file(key).is_none()) {
+    let is_known = |key: &str| table::file_keys().chain(table::shop_keys()).any(|known| known == key);
+    match keys.into_iter().find(|(key, _)| !is_known(key)) {
         Some((key, span)) => {
-            let known = SETTINGS.iter().filter(|doc| doc.in_file).map(|doc| doc.key);
-            // In the wrong section, a key is most likely the one of the same name in the right section.
-            let last = key.rsplit('.').next().unwrap_or(&key).to_owned();
-            let meant =
-                known.clone().find(|known| known.rsplit('.').next() == Some(&last)).or_else(|| nearest(&key, known));
-            let error = refuse(path, text, span, format!("unknown key `{key}`"));
-            Err(error.hinted(match meant {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => "`unreserve settings show` lists every key".to_owned(),
-            }))
+            let error = refuse(path, text, span, format!("unknown key `{}`", mask(&key)));
+            Err(error.hinted(meant_instead(&key)))
         }
-        None => Ok(()),
+        None => top.iter().find(|(key, _)| key.get_ref() == SHOP.key).map_or(Ok(()), |(key, value)| {
+            let wrong = |span, message: &str| {
+                let error = refuse(path, text, span, message.to_owned());
+                error.hinted("write `[[shop]]` once for each shop, and its settings below it")
+            };
+            let shops = value.get_ref().as_array().filter(|shops| !shops.is_empty());
+            let shops = shops.ok_or_else(|| wrong(key.span(), "`shop` is no list of shops"))?;
+            for shop in shops.iter() {
+                let table = shop.get_ref().as_table();
+                let table = table.ok_or_else(|| wrong(shop.span(), "this is no shop's table"))?;
+                if !table.keys().any(|key| SHOP_NAME.key.strip_prefix("shop.") == Some(key.get_ref())) {
+                    return Err(refuse(path, text, shop.span(), "a shop needs a `name`".to_owned())
+                        .hinted("give each `[[shop]]` a name of its own: `name = \"blue\"`"));
+                }
+            }
+            Ok(())
+        }),
+    }
+}
+
+/// Which key is meant by one that is unknown.
+fn meant_instead(key: &str) -> String {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    if key.starts_with("shop.")
+        && let Some(meant) =
+            table::file_keys().map(|known| known.split('.').next().unwrap_or(known)).find(|known| *known == last)
+    {
+        return format!("`{meant}` holds for every shop: it stands above the first `[[shop]]`");
+    }
+    if matches!(key, "shops" | "store" | "stores") {
+        return "did you mean `[[shop]]`?".to_owned();
+    }
+    let known = || table::file_keys().chain(table::shop_keys());
+    // In the wrong section, a key is most likely the one of the same name in the right section.
+    let meant = known().find(|known| known.rsplit('.').next() == Some(last)).or_else(|| nearest(key, known()));
+    match meant {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "`unreserve settings show` lists every key".to_owned(),
     }
 }
 
@@ -241,21 +316,26 @@ fn mask_values(text: &str) -> String {
 
 fn mask_line(line: &str) -> String {
     let trimmed = line.trim_start();
-    if trimmed.is_empty() || trimmed.starts_with('[') && !trimmed.contains("://") {
+    let of_header = |c: char| c.is_alphanumeric() || c.is_whitespace() || matches!(c, '[' | ']' | '_' | '-' | '.');
+    if trimmed.is_empty() || trimmed.starts_with('[') && trimmed.chars().all(of_header) {
         return line.to_owned();
     }
-    let open_keys = SETTINGS.iter().filter(|doc| doc.in_file && !doc.secret);
-    match line.split_once('=') {
-        Some((left, right)) if right.contains("://") || right.contains('@') => {
-            format!("{left}={}", stars(right))
-        }
-        Some((left, right)) => {
-            let name = left.trim();
-            let is_open = open_keys.map(|doc| doc.key).any(|key| key == name || key.rsplit('.').next() == Some(name));
-            if is_open { line.to_owned() } else { format!("{left}={}", stars(right)) }
-        }
-        None => stars(line),
+    let Some((left, right)) = line.split_once('=').filter(|(left, _)| is_one_word(left)) else {
+        return stars(line);
+    };
+    // A second `=` may begin a second value, of a key that is not looked at.
+    let may_be_secret = right.contains("://") || right.contains('@') || right.contains('=');
+    let last = left.trim().rsplit('.').next().unwrap_or_default();
+    if !may_be_secret && table::open_names().any(|name| name == last) {
+        return line.to_owned();
     }
+    format!("{left}={}", stars(right))
+}
+
+/// Whether what stands before a `=` is a key and no part of a value.
+fn is_one_word(text: &str) -> bool {
+    let word = text.trim().trim_start_matches(['#', '{', '[', ' ']);
+    word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '"' | '\''))
 }
 
 /// As many stars as there are bytes, so that places stay where they are; blanks and line ends stay too.
@@ -271,13 +351,24 @@ fn stars(text: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_key_is_documented_and_every_documented_key_can_be_written() {
-        let sample = |key: &str| match key.rsplit('.').next() {
+    /// A value that each key can have.
+    fn sample(key: &str) -> &'static str {
+        match key.rsplit('.').next() {
             Some("batch_size" | "max_orders" | "keep") => "7",
             _ => "\"15m\"",
-        };
-        let documented: Vec<&str> = SETTINGS.iter().filter(|doc| doc.in_file).map(|doc| doc.key).collect();
+        }
+    }
+
+    /// The fields that serde knows: it names them all when it meets one that it does not know.
+    fn fields(text: &str) -> Vec<String> {
+        let error = toml::from_str::<FileText>(text).err().expect("unknown").to_string();
+        let list = error.split_once("expected").expect(&error).1.to_owned();
+        list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_key_is_documented_and_every_documented_key_can_be_written() {
+        let documented: Vec<&str> = table::file_keys().collect();
         let text: String = documented.iter().map(|key| format!("{key} = {}\n", sample(key))).collect();
         let file = SettingsFile::parse(Path::new("unreserve.toml"), &text).unwrap();
         for (index, key) in documented.iter().enumerate() {
@@ -285,19 +376,39 @@ mod tests {
             assert_eq!(value, sample(key).trim_matches('"'), "{key}");
             assert_eq!(origin.to_string(), format!("unreserve.toml line {}", index + 1));
         }
-        // serde names every field of a struct when it meets one that it does not know.
-        let fields = |text: &str| {
-            let error = toml::from_str::<FileText>(text).err().expect("unknown").to_string();
-            let list = error.split_once("expected").expect(&error).1.to_owned();
-            list.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
-        };
         let mut written = fields("nothing = 1");
-        written.retain(|field| field != "log");
+        written.retain(|field| field != "log" && field != "shop");
         written.extend(fields("[log]\nnothing = 1").into_iter().map(|field| format!("log.{field}")));
         written.sort();
         let mut documented = documented;
         documented.sort_unstable();
         assert_eq!(written, documented);
+    }
+
+    #[test]
+    fn every_key_of_a_shop_is_documented_and_every_documented_key_can_be_written() {
+        let mut documented: Vec<&str> = table::shop_keys().collect();
+        let mut written: Vec<String> =
+            fields("[[shop]]\nnothing = 1").into_iter().map(|field| format!("shop.{field}")).collect();
+        written.sort();
+        documented.sort_unstable();
+        assert_eq!(written, documented);
+        let databases: Vec<&str> = shop_table::DATABASES.iter().filter_map(|doc| doc.in_shop).collect();
+        documented.retain(|key| !databases.contains(key) && *key != "shop.name");
+        for database in databases {
+            let keys: Vec<&str> = documented.iter().copied().chain([database]).collect();
+            let lines: Vec<String> =
+                keys.iter().map(|key| format!("{} = {}\n", key.trim_start_matches("shop."), sample(key))).collect();
+            let text = format!("[[shop]]\nname = \"blue\"\n{}", lines.concat());
+            let file = SettingsFile::parse(Path::new("unreserve.toml"), &text).unwrap();
+            let [shop] = file.shops() else { panic!("one shop") };
+            for (index, key) in keys.iter().enumerate() {
+                let doc = table::all().find(|doc| doc.in_shop == Some(key)).expect(key);
+                let (value, origin) = file.get_of_shop(shop, doc).expect(key);
+                assert_eq!(value, sample(key).trim_matches('"'), "{key}");
+                assert_eq!(origin.to_string(), format!("unreserve.toml line {}", index + 3));
+            }
+        }
     }
 
     #[test]

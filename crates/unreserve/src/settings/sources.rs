@@ -1,4 +1,5 @@
-//! Where settings can come from, in the order in which they win: flag, environment, credential, env file, settings file.
+//! Where settings can come from, in the order in which they win: flag, shop's table, environment, credential, env file,
+//! top of the settings file.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,6 +14,7 @@ use crate::settings::env_file::EnvFile;
 use crate::settings::error::SettingsError;
 use crate::settings::file::SettingsFile;
 use crate::settings::origin::{Origin, Sourced};
+use crate::settings::shop_table::ShopTable;
 use crate::settings::table::{self, SETTINGS, SettingDoc};
 use crate::settings::values::{Raw, number_between};
 
@@ -28,6 +30,8 @@ pub(crate) struct Flags {
     pub(crate) env_file: Option<PathBuf>,
     /// `--database-url`.
     pub(crate) database_url: Option<DatabaseUrl>,
+    /// `--shop`.
+    pub(crate) shop: Option<String>,
     /// `--profile`.
     pub(crate) profile: Option<String>,
     /// `--state-dir`.
@@ -66,6 +70,7 @@ impl Flags {
             "--config" => path(&self.config)?,
             "--env-file" => path(&self.env_file)?,
             "--database-url" => self.database_url.as_ref().map(|url| url.expose().to_owned()),
+            "--shop" => self.shop.clone(),
             "--profile" => self.profile.clone(),
             "--state-dir" => path(&self.state_dir)?,
             "--timeout" => self.timeout.clone(),
@@ -78,6 +83,11 @@ impl Flags {
             _ => None,
         };
         Ok(text.map(|text| Raw { text, origin: origin.clone() }))
+    }
+
+    /// The flags that can only mean one shop, and whether they are given.
+    pub(super) fn of_one_shop(&self) -> [(&'static str, bool); 2] {
+        [("--database-url", self.database_url.is_some()), ("--profile", self.profile.is_some())]
     }
 }
 
@@ -97,7 +107,7 @@ impl Environment {
     }
 
     /// A variable. An empty one counts as not set.
-    fn get(&self, name: &str) -> Result<Option<&str>, SettingsError> {
+    pub(super) fn get(&self, name: &str) -> Result<Option<&str>, SettingsError> {
         match self.0.get(name).map(|value| value.to_str()) {
             None | Some(Some("")) => Ok(None),
             Some(Some(value)) => Ok(Some(value)),
@@ -113,14 +123,38 @@ pub(super) struct Sources<'a> {
     pub(super) flags: &'a Flags,
     pub(super) environment: &'a Environment,
     pub(super) env_file: Option<EnvFile>,
+    pub(super) config: Sourced<PathBuf>,
     pub(super) file: Option<SettingsFile>,
 }
 
 impl Sources<'_> {
-    /// What the winning source says of a setting; `None` if nobody says anything.
-    pub(super) fn find(&self, doc: &'static SettingDoc) -> Result<Option<Raw>, SettingsError> {
-        if let Some(raw) = self.flags.get(doc)? {
-            return Ok(Some(raw));
+    /// What the winning source says of a setting, for a shop with a table of its own or for the one shop without;
+    /// `None` if nobody says anything.
+    pub(super) fn find(
+        &self,
+        doc: &'static SettingDoc,
+        shop: Option<&ShopTable>,
+    ) -> Result<Option<Raw>, SettingsError> {
+        match self.flags.get(doc)? {
+            Some(raw) => Ok(Some(raw)),
+            None => self.find_below_flags(doc, shop),
+        }
+    }
+
+    /// The same, whatever the flags say.
+    pub(super) fn find_below_flags(
+        &self,
+        doc: &'static SettingDoc,
+        shop: Option<&ShopTable>,
+    ) -> Result<Option<Raw>, SettingsError> {
+        if let Some(shop) = shop {
+            if doc.secret {
+                return self.database_of(shop);
+            }
+            let file = self.file.as_ref();
+            if let Some((text, origin)) = file.and_then(|file| file.get_of_shop(shop, doc)) {
+                return Ok(Some(Raw { text: text.to_owned(), origin }));
+            }
         }
         for name in doc.env {
             let get = |name: &str| {
@@ -167,10 +201,14 @@ impl Sources<'_> {
         let is_ours = |name: &str| {
             ours().any(|known| name == known || name.strip_suffix("_FILE") == Some(known)) || name == "UNRESERVE_COMMIT"
         };
+        let of_shops = |name: &str| {
+            let mut said = self.shops().iter().filter_map(|shop| shop.get(&table::SHOP_DATABASE_URL_ENV));
+            said.any(|(_, variable)| variable.text.trim() == name)
+        };
         let in_env_file = self.env_file.iter().flat_map(EnvFile::names);
         let names = self.environment.0.keys().map(String::as_str).chain(in_env_file);
         names
-            .filter(|name| name.starts_with("UNRESERVE_") && !is_ours(name))
+            .filter(|name| name.starts_with("UNRESERVE_") && !is_ours(name) && !of_shops(name))
             .filter_map(|name| {
                 let short = |name: &str| name.trim_start_matches("UNRESERVE_").to_owned();
                 let known: Vec<String> = ours().map(short).collect();
@@ -192,15 +230,17 @@ fn variable(
     match (direct, from_file) {
         (Some(_), Some(_)) => Err(SettingsError::SetTwice { variable: name.to_owned() }),
         (Some((text, origin)), None) => Ok(Some(Raw { text, origin })),
-        (None, Some((path, origin))) => {
-            let path = Path::new(&path);
-            if !path.exists() {
-                return Err(SettingsError::Missing { origin, path: path.to_owned() });
-            }
-            Ok(Some(Raw { text: read_secret("secret file", path)?, origin }))
-        }
+        (None, Some((path, origin))) => named_secret(&Sourced::new(PathBuf::from(path), origin)).map(Some),
         (None, None) => Ok(None),
     }
+}
+
+/// The secret in a file that somebody named.
+pub(super) fn named_secret(path: &Sourced<PathBuf>) -> Result<Raw, SettingsError> {
+    if !path.value.exists() {
+        return Err(SettingsError::Missing { origin: path.origin.clone(), path: path.value.clone() });
+    }
+    Ok(Raw { text: read_secret("secret file", &path.value)?, origin: path.origin.clone() })
 }
 
 /// A secret from a file, without the line end that editors put behind it.

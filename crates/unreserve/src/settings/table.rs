@@ -12,8 +12,10 @@ const DAY_SECONDS: u64 = 86_400;
 pub(crate) struct SettingDoc {
     /// The key: its name in the settings file, where it can stand there.
     pub(crate) key: &'static str,
-    /// Whether it can stand in the settings file.
+    /// Whether it can stand at the top of the settings file, where it holds for every shop.
     pub(crate) in_file: bool,
+    /// Its key in a shop's own table `[[shop]]`, where it can stand there: `shop.timeout`.
+    pub(crate) in_shop: Option<&'static str>,
     /// The flag, where there is one.
     pub(crate) flag: Option<&'static str>,
     /// The environment variables, the one that wins first.
@@ -72,6 +74,7 @@ impl fmt::Display for Limits {
 const PLAIN: SettingDoc = SettingDoc {
     key: "",
     in_file: true,
+    in_shop: None,
     flag: None,
     env: &[],
     secret: false,
@@ -101,8 +104,45 @@ pub(super) static ENV_FILE: SettingDoc = SettingDoc {
     ..PLAIN
 };
 
+pub(super) static SHOP: SettingDoc = SettingDoc {
+    key: "shop",
+    in_file: false,
+    flag: Some("--shop"),
+    env: &["UNRESERVE_SHOP"],
+    default: "the only one, where the settings file has one",
+    meaning: "Which of the settings file's shops is meant, by its name. A shop is a table `[[shop]]` with its own `name`, database and settings; what its table does not say holds as for the whole file. With several, a command that works on one shop has to be told which.",
+    ..PLAIN
+};
+
+pub(super) static SHOP_NAME: SettingDoc = SettingDoc {
+    key: "shop.name",
+    in_file: false,
+    in_shop: Some("shop.name"),
+    default: "none: a shop needs one",
+    meaning: "What the shop is called on the command line, in logs and in reports. No other shop has the same.",
+    unit: "`a` to `z`, `0` to `9`, `-` and `_`, beginning with a letter or a digit, at most 63 of them",
+    ..PLAIN
+};
+
+pub(super) static SHOP_DATABASE_URL_ENV: SettingDoc = SettingDoc {
+    key: "shop.database_url_env",
+    in_file: false,
+    in_shop: Some("shop.database_url_env"),
+    meaning: "The environment variable, or the variable of the env file, that holds the shop's `database_url`. A shop has one of `database_url`, `database_url_env` and `database_url_file`: what `DATABASE_URL` or the top of the file says is never a shop's.",
+    ..PLAIN
+};
+
+pub(super) static SHOP_DATABASE_URL_FILE: SettingDoc = SettingDoc {
+    key: "shop.database_url_file",
+    in_file: false,
+    in_shop: Some("shop.database_url_file"),
+    meaning: "The file that holds the shop's `database_url` and nothing else. A relative path starts from the settings file's directory.",
+    ..PLAIN
+};
+
 pub(super) static DATABASE_URL: SettingDoc = SettingDoc {
     key: "database_url",
+    in_shop: Some("shop.database_url"),
     flag: Some("--database-url"),
     env: &["UNRESERVE_DATABASE_URL", "DATABASE_URL"],
     secret: true,
@@ -112,6 +152,7 @@ pub(super) static DATABASE_URL: SettingDoc = SettingDoc {
 
 pub(super) static PROFILE: SettingDoc = SettingDoc {
     key: "profile",
+    in_shop: Some("shop.profile"),
     flag: Some("--profile"),
     env: &["UNRESERVE_PROFILE"],
     meaning: "What the shop's tables mean: the name of a shipped profile, or a profile file.",
@@ -129,6 +170,7 @@ pub(super) static STATE_DIR: SettingDoc = SettingDoc {
 
 pub(super) static TIMEOUT: SettingDoc = SettingDoc {
     key: "timeout",
+    in_shop: Some("shop.timeout"),
     flag: Some("--timeout"),
     env: &["UNRESERVE_TIMEOUT"],
     default: "the reservation's own expiry, else 15m",
@@ -140,6 +182,7 @@ pub(super) static TIMEOUT: SettingDoc = SettingDoc {
 
 pub(super) static GRACE: SettingDoc = SettingDoc {
     key: "grace",
+    in_shop: Some("shop.grace"),
     flag: Some("--grace"),
     env: &["UNRESERVE_GRACE"],
     default: "0s",
@@ -151,6 +194,7 @@ pub(super) static GRACE: SettingDoc = SettingDoc {
 
 pub(super) static BATCH_SIZE: SettingDoc = SettingDoc {
     key: "batch_size",
+    in_shop: Some("shop.batch_size"),
     flag: Some("--batch-size"),
     env: &["UNRESERVE_BATCH_SIZE"],
     default: "found while sweeping",
@@ -162,12 +206,24 @@ pub(super) static BATCH_SIZE: SettingDoc = SettingDoc {
 
 pub(super) static MAX_ORDERS: SettingDoc = SettingDoc {
     key: "max_orders",
+    in_shop: Some("shop.max_orders"),
     flag: Some("--max-orders"),
     env: &["UNRESERVE_MAX_ORDERS"],
     default: "5000",
     meaning: "The size bound: a sweep with more due orders than this stops before its first write.",
     unit: "orders",
     limits: Limits::Number { least: 1, most: 10_000_000 },
+    ..PLAIN
+};
+
+pub(super) static INTERVAL: SettingDoc = SettingDoc {
+    key: "interval",
+    in_shop: Some("shop.interval"),
+    env: &["UNRESERVE_INTERVAL"],
+    default: "5m",
+    meaning: "How long the daemon waits at most between two sweeps of a shop.",
+    unit: "span of time: `90s`, `15m`, `1h30m`, `2d`",
+    limits: Limits::Span { least_seconds: 1, most_seconds: DAY_SECONDS },
     ..PLAIN
 };
 
@@ -211,9 +267,10 @@ pub(super) static LOG_KEEP: SettingDoc = SettingDoc {
 };
 
 /// Every setting, in the order in which they are shown.
-pub(crate) static SETTINGS: [&SettingDoc; 13] = [
+pub(crate) static SETTINGS: [&SettingDoc; 15] = [
     &CONFIG,
     &ENV_FILE,
+    &SHOP,
     &DATABASE_URL,
     &PROFILE,
     &STATE_DIR,
@@ -221,26 +278,52 @@ pub(crate) static SETTINGS: [&SettingDoc; 13] = [
     &GRACE,
     &BATCH_SIZE,
     &MAX_ORDERS,
+    &INTERVAL,
     &LOG_FORMAT,
     &LOG_LEVEL,
     &LOG_FILE,
     &LOG_KEEP,
 ];
 
-/// The setting with this key of the settings file.
-pub(super) fn in_file(key: &str) -> Option<&'static SettingDoc> {
-    SETTINGS.into_iter().find(|doc| doc.in_file && doc.key == key)
+/// What only a shop's table can say, in the order in which it is told.
+static OF_A_SHOP: [&SettingDoc; 3] = [&SHOP_NAME, &SHOP_DATABASE_URL_ENV, &SHOP_DATABASE_URL_FILE];
+
+/// Every setting, and behind [`SHOP`] what only a shop's table can say.
+pub(super) fn all() -> impl Iterator<Item = &'static SettingDoc> + Clone {
+    SETTINGS.into_iter().flat_map(|doc| {
+        let of_a_shop: &[_] = if doc.key == SHOP.key { &OF_A_SHOP } else { &[] };
+        std::iter::once(doc).chain(of_a_shop.iter().copied())
+    })
+}
+
+/// The keys that can stand at the top of the settings file, in `[log]` too.
+pub(super) fn file_keys() -> impl Iterator<Item = &'static str> + Clone {
+    SETTINGS.into_iter().filter(|doc| doc.in_file).map(|doc| doc.key)
+}
+
+/// The keys that can stand in a shop's table, as `shop.timeout`.
+pub(super) fn shop_keys() -> impl Iterator<Item = &'static str> + Clone {
+    all().filter_map(|doc| doc.in_shop)
+}
+
+/// The last parts of the keys whose values may be shown, whoever reads over the shoulder.
+pub(super) fn open_names() -> impl Iterator<Item = &'static str> {
+    let open = all().filter(|doc| !doc.secret && (doc.in_file || doc.in_shop.is_some()));
+    open.filter_map(|doc| doc.key.rsplit('.').next())
 }
 
 /// The reference page's list of settings, as Markdown.
 pub(crate) fn reference_markdown() -> String {
-    SETTINGS.iter().map(|doc| section(doc)).collect::<Vec<_>>().join("\n")
+    all().map(section).collect::<Vec<_>>().join("\n")
 }
 
 fn section(doc: &SettingDoc) -> String {
     let mut names = Vec::new();
     if doc.in_file {
         names.push(format!("key `{}`", doc.key));
+    }
+    if let Some(key) = doc.in_shop.and_then(|key| key.rsplit('.').next()) {
+        names.push(format!("key `{key}` of a `[[shop]]`"));
     }
     names.extend(doc.flag.map(|flag| format!("flag `{flag}`")));
     for env in doc.env {
