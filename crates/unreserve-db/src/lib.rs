@@ -17,12 +17,16 @@ mod sqlite;
 mod verify;
 mod write;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use unreserve_engine::plan::Plan;
 use unreserve_engine::shop::{Answer, Shop, ShopError, ShopErrorKind};
 
 pub use sqlite::demo;
+
+/// Begins to listen for what a shop sends.
+type Listen = fn(String, Options) -> Answer<'static, Box<dyn Notices>>;
 
 /// One database family.
 struct Dialect {
@@ -34,6 +38,9 @@ struct Dialect {
     place: fn(&str) -> Option<String>,
     grants: fn(&Plan, &str) -> String,
     index: fn(&unreserve_engine::plan::IndexAdvice, &Plan) -> String,
+    /// The file that an address names, where the database is one.
+    file: fn(&str) -> Option<PathBuf>,
+    listen: Option<Listen>,
 }
 
 /// The only list of dialects.
@@ -45,6 +52,8 @@ const DIALECTS: &[Dialect] = &[
         place: postgres::place,
         grants: postgres::grants,
         index: postgres::index_statement,
+        file: |_| None,
+        listen: Some(postgres::listen),
     },
     Dialect {
         schemes: &["mysql", "mariadb"],
@@ -53,6 +62,8 @@ const DIALECTS: &[Dialect] = &[
         place: mysql::place,
         grants: mysql::grants,
         index: mysql::index_statement,
+        file: |_| None,
+        listen: None,
     },
     Dialect {
         schemes: &["sqlite"],
@@ -61,6 +72,8 @@ const DIALECTS: &[Dialect] = &[
         place: sqlite::place,
         grants: sqlite::grants,
         index: sqlite::index_statement,
+        file: sqlite::file_of,
+        listen: None,
     },
 ];
 
@@ -98,6 +111,18 @@ pub fn place(url: &str) -> Option<String> {
     (dialect(url).ok()?.place)(url)
 }
 
+/// Notices that a shop sends when something has changed. Whoever never gets one misses nothing but a little time.
+pub trait Notices: Send {
+    /// Waits for the next notice, or for the connection to be made anew: both mean that it is time to look.
+    fn next(&mut self) -> Answer<'_, ()>;
+}
+
+/// Begins to listen for notices, where the database of this address can send any.
+#[must_use]
+pub fn listen(url: &str, options: Options) -> Option<Answer<'static, Box<dyn Notices>>> {
+    dialect(url).ok()?.listen.map(|listen| listen(url.to_owned(), options))
+}
+
 /// The statements that give a role exactly what this plan needs, where the database has roles.
 ///
 /// # Errors
@@ -116,6 +141,12 @@ pub fn index_statement(
     advice: &unreserve_engine::plan::IndexAdvice,
 ) -> Result<String, ShopError> {
     dialect(url).map(|dialect| (dialect.index)(advice, plan))
+}
+
+/// The file that an address names, where the database is a file that we open ourselves.
+#[must_use]
+pub fn file_of(url: &str) -> Option<PathBuf> {
+    dialect(url).ok().and_then(|dialect| (dialect.file)(url))
 }
 
 fn dialect(url: &str) -> Result<&'static Dialect, ShopError> {

@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::logging;
 use crate::printer::{PrintError, Printer, Quiet};
-use crate::settings::{self, Environment, LogLevel, Settings};
+use crate::settings::{self, Environment, Flags, LogLevel, Settings};
 
 /// What every command gets: the effective settings and the printer.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     /// The settings of the other shops, where the command works on several.
     pub(crate) others: Vec<Settings>,
+    /// What the command line says of settings.
+    pub(crate) flags: Flags,
     /// The only way to stdout and stderr.
     pub(crate) printer: Printer,
 }
@@ -56,7 +58,7 @@ fn run_command(command_line: &CommandLine, printer: Printer) -> Result<Exit, Fai
     }
     let shop = settings.shop.clone().filter(|_| command_line.command.shops() == Shops::One);
     let ended = logging::within_shop(shop.as_deref(), || {
-        dispatch(&command_line.command, &Context { settings, others, printer })
+        dispatch(&command_line.command, &Context { settings, others, flags: command_line.flags(), printer })
     });
     ended.map_err(|failure| failure.of_shop(shop.as_deref()))
 }
@@ -81,6 +83,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         Command::Demo(args) => cli::demo::run(args, context),
         Command::Setup(args) => cli::setup::run(args, context),
         Command::Sweep(args) => cli::sweep::run(args, context),
+        Command::Daemon(_) => cli::daemon::run(context),
         Command::Explain(args) => cli::explain::run(args, context),
         Command::History(args) => cli::history::run(args, context),
         Command::Profile(args) => cli::profile::run(args, context),
@@ -102,6 +105,7 @@ fn loudness(command: &Command) -> (LogLevel, Quiet) {
     match command {
         Command::Sweep(SweepArgs { verbose: true, .. }) => (LogLevel::Info, Quiet::No),
         Command::Sweep(SweepArgs { quiet: true, .. }) => (LogLevel::Error, Quiet::Yes),
+        Command::Daemon(_) => (LogLevel::Info, Quiet::No),
         _ => (LogLevel::Warn, Quiet::No),
     }
 }

@@ -12,6 +12,8 @@ use crate::exit::Exit;
 pub(crate) struct Failure {
     /// How the program ends because of it.
     pub(crate) exit: Exit,
+    /// The class of the error, as in logs and metrics; nothing where it is no database's.
+    pub(crate) class: Option<&'static str>,
     /// What could not be done, in one line.
     pub(crate) message: String,
     /// Why, the nearest cause first.
@@ -45,7 +47,7 @@ pub(crate) struct Spot {
 impl Failure {
     /// A failure with nothing but its message.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), causes: Vec::new(), hints: Vec::new(), source: None }
+        Self { exit, class: None, message: message.into(), causes: Vec::new(), hints: Vec::new(), source: None }
     }
 
     /// Wrong usage, settings or profile.
@@ -62,6 +64,18 @@ impl Failure {
     pub(crate) fn because(mut self, error: &(dyn Error + 'static)) -> Self {
         self.causes.extend(chain(Some(error)));
         self
+    }
+
+    /// Adds the class of the error.
+    pub(crate) fn of_class(mut self, class: &'static str) -> Self {
+        self.class = Some(class);
+        self
+    }
+
+    /// The message and its causes in one line.
+    pub(crate) fn in_one_line(&self) -> String {
+        let texts: Vec<&str> = std::iter::once(&self.message).chain(&self.causes).map(String::as_str).collect();
+        texts.join(": ")
     }
 
     /// Adds what to do about it.

@@ -22,6 +22,33 @@ pub(crate) struct Lock {
     pub(crate) holder: Holder,
 }
 
+/// What a lock is for: a sweep beside a daemon is allowed, a second daemon is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// One sweep.
+    Sweep,
+    /// Watching the shop.
+    Daemon,
+}
+
+impl Purpose {
+    /// What the file's name begins with.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Sweep => "sweep",
+            Self::Daemon => "daemon",
+        }
+    }
+
+    /// What its holder does.
+    fn doing(self) -> &'static str {
+        match self {
+            Self::Sweep => "another instance is sweeping this shop",
+            Self::Daemon => "another instance is on duty",
+        }
+    }
+}
+
 /// What the file says of its holder, for a second instance to tell.
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
@@ -34,7 +61,7 @@ impl Lock {
     ///
     /// # Errors
     /// Another process holds it, or the state directory cannot be used.
-    pub(crate) fn take(state_dir: &Path, database: &str, profile: &str) -> Result<Self, Failure> {
+    pub(crate) fn take(purpose: Purpose, state_dir: &Path, database: &str, profile: &str) -> Result<Self, Failure> {
         let unusable = |error: &std::io::Error, path: &Path| {
             Failure::new(Exit::Usage, format!("cannot use the state directory: `{}`", path.display()))
                 .because(error)
@@ -44,12 +71,12 @@ impl Lock {
         };
         std::fs::create_dir_all(state_dir).map_err(|error| unusable(&error, state_dir))?;
         let state_dir = state_dir.canonicalize().map_err(|error| unusable(&error, state_dir))?;
-        let path = state_dir.join(file_name(database, profile));
+        let path = state_dir.join(file_name(purpose, database, profile));
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = file.map_err(|error| unusable(&error, &path))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(&mut file, &path)),
+            Err(TryLockError::WouldBlock) => return Err(held(purpose, &mut file, &path)),
             Err(TryLockError::Error(error)) => return Err(unusable(&error, &path)),
         }
         let holder = Holder {
@@ -70,7 +97,7 @@ fn write_note(file: &mut File, holder: &Holder) -> std::io::Result<()> {
     file.write_all(serde_json::to_string(&note)?.as_bytes())
 }
 
-fn held(file: &mut File, path: &Path) -> Failure {
+fn held(purpose: Purpose, file: &mut File, path: &Path) -> Failure {
     // The holder may have the lock and not have written its note yet: it is looked for a few times.
     let note = (0..50_u32).find_map(|_| {
         let mut text = String::new();
@@ -83,19 +110,19 @@ fn held(file: &mut File, path: &Path) -> Failure {
     });
     let who = note
         .map_or_else(|| "another process".to_owned(), |note| format!("process {} on {}", note.process_id, note.host));
-    Failure::new(Exit::AlreadyRunning, format!("another instance is sweeping this shop: {who}"))
+    Failure::new(Exit::AlreadyRunning, format!("{}: {who}", purpose.doing()))
         .because(&std::io::Error::other(format!("it holds the lock `{}`", path.display())))
         .hint("wait for it to end; the lock goes with its process, even a killed one")
 }
 
 /// A name that a person can tell the shop by.
-fn file_name(database: &str, profile: &str) -> PathBuf {
+fn file_name(purpose: Purpose, database: &str, profile: &str) -> PathBuf {
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '+' };
     let database: String = database.chars().map(plain).collect();
     // The end of an address tells more than its beginning.
     let skipped = database.len().saturating_sub(160);
     let database: String = database.chars().skip(skipped).collect();
-    PathBuf::from(format!("sweep-{profile}-{database}.lock"))
+    PathBuf::from(format!("{}-{profile}-{database}.lock", purpose.word()))
 }
 
 #[cfg(test)]
@@ -105,13 +132,17 @@ mod tests {
     #[test]
     fn a_second_one_is_told_who_holds_it_and_the_file_stays() {
         let dir = tempfile::tempdir().expect("a directory");
-        let first = Lock::take(dir.path(), "postgres://shop:***@host/db", "malikli").expect("free");
-        let failure = Lock::take(dir.path(), "postgres://shop:***@host/db", "malikli").expect_err("held");
+        let first = Lock::take(Purpose::Sweep, dir.path(), "postgres://shop:***@host/db", "malikli").expect("free");
+        let failure =
+            Lock::take(Purpose::Sweep, dir.path(), "postgres://shop:***@host/db", "malikli").expect_err("held");
         assert_eq!(failure.exit, Exit::AlreadyRunning);
         assert!(failure.message.contains(&format!("process {}", std::process::id())), "{}", failure.message);
-        Lock::take(dir.path(), "postgres://shop:***@host/other", "malikli").expect("another shop is free");
+        Lock::take(Purpose::Sweep, dir.path(), "postgres://shop:***@host/other", "malikli")
+            .expect("another shop is free");
         drop(first);
-        Lock::take(dir.path(), "postgres://shop:***@host/db", "malikli").expect("free again");
-        assert_eq!(std::fs::read_dir(dir.path()).expect("readable").count(), 2);
+        Lock::take(Purpose::Sweep, dir.path(), "postgres://shop:***@host/db", "malikli").expect("free again");
+        Lock::take(Purpose::Daemon, dir.path(), "postgres://shop:***@host/db", "malikli")
+            .expect("a daemon is no sweep");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("readable").count(), 3);
     }
 }

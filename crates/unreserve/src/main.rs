@@ -3,6 +3,7 @@
 mod app;
 mod cli;
 mod clock;
+mod daemon;
 mod exit;
 mod failure;
 mod lock;
@@ -12,6 +13,7 @@ mod paint;
 mod printer;
 mod profiles;
 mod settings;
+mod sweeping;
 mod table;
 
 use std::process::ExitCode;

@@ -105,7 +105,7 @@ fn exit_of(kind: ShopErrorKind) -> Exit {
 
 /// The failure that a database error makes of what was attempted.
 pub(crate) fn shop_failure(error: &ShopError, attempted: impl Into<String>) -> Failure {
-    let failure = Failure::new(exit_of(error.kind), attempted).because(error);
+    let failure = Failure::new(exit_of(error.kind), attempted).because(error).of_class(error.kind.word());
     match &error.hint {
         Some(hint) => failure.hint(hint.clone()),
         None => failure,

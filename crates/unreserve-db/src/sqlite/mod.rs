@@ -15,6 +15,7 @@ mod render;
 mod values;
 
 use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
 
 use batch::Unreadable;
 use changes::Looks;
@@ -44,6 +45,11 @@ pub(crate) fn open(url: String, options: Options) -> Answer<'static, Box<dyn Sho
         let info = info(&mut link).await?;
         Ok(Box::new(SqliteShop { link, info }) as Box<dyn Shop>)
     })
+}
+
+/// The file that an address names.
+pub(crate) fn file_of(url: &str) -> Option<PathBuf> {
+    Address::parse(url).ok().map(|address| address.path)
 }
 
 struct SqliteShop {

@@ -11,7 +11,7 @@ use crate::model::Holder;
 use crate::shop::CheckedShop;
 
 /// A shop that was opened, or what kept it from that.
-pub type Opened<'a, 's> = Pin<Box<dyn Future<Output = Result<Box<dyn CheckedShop + 's>, Trouble>> + Send + 'a>>;
+pub type Opened<'a, 's> = Pin<Box<dyn Future<Output = Result<Box<dyn CheckedShop + 's>, Trouble>> + 'a>>;
 
 /// How a sweep ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,10 +47,10 @@ pub enum Standing {
     },
     /// It is being swept.
     Sweeping,
-    /// Another instance is on duty.
+    /// Another instance is on duty, or sweeps right now.
     StandingBy {
-        /// Which.
-        holder: Holder,
+        /// What is known of it, in one line.
+        says: String,
     },
     /// It cannot be reached; it is tried again after this rest.
     BackingOff {
@@ -71,7 +71,7 @@ pub enum Standing {
 }
 
 /// The process that a watch runs in. `'s` is how long the shops that it opens may live.
-pub trait Post<'s>: Send {
+pub trait Post<'s> {
     /// Who we are: the one on duty, as others are told.
     fn me(&self) -> &Holder;
 
@@ -84,12 +84,12 @@ pub trait Post<'s>: Send {
     fn sweep<'a>(
         &'a mut self,
         shop: &'a mut (dyn CheckedShop + 's),
-    ) -> Pin<Box<dyn Future<Output = Result<Swept, Trouble>> + Send + 'a>>
+    ) -> Pin<Box<dyn Future<Output = Result<Swept, Trouble>> + 'a>>
     where
         's: 'a;
 
     /// Rests so long, or until somebody calls.
-    fn rest(&mut self, rest: Duration) -> Pin<Box<dyn Future<Output = Nudge> + Send + '_>>;
+    fn rest(&mut self, rest: Duration) -> Pin<Box<dyn Future<Output = Nudge> + '_>>;
 
     /// Is told how the shop stands, after every look.
     fn tell(&mut self, standing: &Standing);

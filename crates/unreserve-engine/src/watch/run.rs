@@ -131,10 +131,9 @@ impl<'s> Watch<'_, 's> {
     async fn round(&mut self) -> Result<Duration, Trouble> {
         let known = self.shop.take();
         let is_old = self.since(self.opened_at) >= REOPEN;
-        // The old one is kept until the new one is there: whoever is on duty keeps a connection.
-        let (mut shop, _old) = match known {
-            Some(known) if !is_old => (known, None),
-            known => (self.open().await?, known),
+        let mut shop = match known.filter(|_| !is_old) {
+            Some(known) => known,
+            None => self.open().await?,
         };
         let looked = self.look(shop.as_mut()).await;
         let keeps = |trouble: &Trouble| matches!(trouble.kind, TroubleKind::Held | TroubleKind::TooMany);
@@ -188,7 +187,7 @@ impl<'s> Watch<'_, 's> {
             Acquired::HeldBy { holder, .. } => {
                 self.on_duty_at = None;
                 self.ahead = None;
-                self.post.tell(&Standing::StandingBy { holder });
+                self.post.tell(&Standing::StandingBy { says: format!("another instance is on duty: {holder}") });
                 Ok(Some(STEP_IN))
             }
         }
@@ -273,7 +272,8 @@ impl<'s> Watch<'_, 's> {
             TroubleKind::Unfit | TroubleKind::Broken => UNFIT,
         };
         self.post.tell(&match trouble.kind {
-            TroubleKind::Passing | TroubleKind::Held => Standing::BackingOff { trouble, rest },
+            TroubleKind::Held => Standing::StandingBy { says: trouble.text },
+            TroubleKind::Passing => Standing::BackingOff { trouble, rest },
             _ => Standing::Halted { trouble, rest: Some(rest) },
         });
         Ok(rest)

@@ -100,6 +100,27 @@ pub(crate) struct SweepArgs {
     pub(crate) max_age_minutes: Option<String>,
 }
 
+/// `daemon`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unreserve daemon                     Watch every shop of the settings, in the foreground
+  unreserve daemon --shop berlin       Watch one of them
+  unreserve daemon --interval 1m       Sweep at least every minute, also where nothing is due
+
+Signals:
+  SIGTERM, SIGINT   end after the running batch, with 0
+  SIGHUP            read settings and profiles again; where they are wrong, the old ones stay
+  SIGUSR1           sweep now
+
+A shop that cannot be reached is tried again after ever longer pauses (0.5 s to 30 s). Several daemons may watch the \
+same shop: one works, the others stand by. On PostgreSQL, `NOTIFY unreserve` makes it look at once; it is never needed.")]
+pub(crate) struct DaemonArgs {
+    /// How long to wait at most between two sweeps [default: 5m]
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) interval: Option<String>,
+}
+
 /// `explain`
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -6,20 +6,20 @@ use unreserve_db::demo::{self, StockLevel};
 use unreserve_engine::ledger::{EntryRecord, HistoryQuery};
 use unreserve_engine::report::{SweepReport, report_sweep};
 use unreserve_engine::shop::{CheckedShop, LockTest};
-use unreserve_engine::sweep::{Silent, sweep};
+use unreserve_engine::sweep::{Silent, Stop, sweep};
 
 use crate::app::Context;
 use crate::cli::args::DemoArgs;
 use crate::cli::explain::verdict;
-use crate::cli::sweep::request;
 use crate::cli::sweep_text::{render, seconds};
 use crate::clock::ProcessClock;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::lock::Lock;
+use crate::lock::{Lock, Purpose};
 use crate::opening::{self, block_on, shop_failure, sweep_failure};
 use crate::paint::heading;
 use crate::settings::{DatabaseUrl, Environment, Flags, Settings};
+use crate::sweeping::request;
 use crate::table::Table;
 
 /// The orders that show every case, by number.
@@ -130,8 +130,8 @@ async fn levels(database: &Path) -> Result<Vec<StockLevel>, Failure> {
 
 async fn swept(settings: &Settings, shop: &mut dyn CheckedShop) -> Result<(SweepReport, Vec<EntryRecord>), Failure> {
     let url = opening::database_url(settings)?.masked();
-    let lock = Lock::take(&settings.state_dir.value, &url, &shop.plan().profile)?;
-    let request = request(settings, None, lock.holder.clone());
+    let lock = Lock::take(Purpose::Sweep, &settings.state_dir.value, &url, &shop.plan().profile)?;
+    let request = request(settings, None, lock.holder.clone(), Stop::default());
     let outcome =
         sweep(shop, &ProcessClock::new(), &request, &mut Silent).await.map_err(|error| sweep_failure(&error))?;
     let unreadable = |error| shop_failure(&error, "cannot read the ledger");

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod completions;
+pub(crate) mod daemon;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod history;
@@ -18,8 +19,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cli::args::{
-    CompletionsArgs, DemoArgs, ExplainArgs, HistoryArgs, ManArgs, ProfileArgs, ProfileCommand, SettingsArgs,
-    SettingsCommand, SetupArgs, SweepArgs,
+    CompletionsArgs, DaemonArgs, DemoArgs, ExplainArgs, HistoryArgs, ManArgs, ProfileArgs, ProfileCommand,
+    SettingsArgs, SettingsCommand, SetupArgs, SweepArgs,
 };
 use crate::settings::{DatabaseUrl, Flags};
 
@@ -38,6 +39,7 @@ Examples:
   unreserve setup                      Create our own tables in the shop's database
   unreserve sweep --dry-run            See what would be released, and why not
   unreserve sweep                      Release it
+  unreserve daemon                     Release it as soon as it expires, from now on
   unreserve explain A-1042             Why is this order due, or not?
 
 Exit codes:
@@ -119,6 +121,8 @@ pub(crate) enum Command {
     Setup(SetupArgs),
     /// Release what is due, once
     Sweep(SweepArgs),
+    /// Release what is due as soon as it is, until told to end
+    Daemon(DaemonArgs),
     /// Show every condition of one order and whether it is due
     Explain(ExplainArgs),
     /// Show past sweeps and what each changed, from the ledger
@@ -157,6 +161,7 @@ impl Command {
                 SettingsCommand::Show(_) => Shops::All,
                 SettingsCommand::Reference => Shops::No,
             },
+            Self::Daemon(_) => Shops::All,
             Self::Demo(_) | Self::Completions(_) | Self::Man(_) => Shops::No,
         }
     }
@@ -187,6 +192,7 @@ impl CommandLine {
                 max_orders: sweep.max_orders.clone(),
                 ..flags
             },
+            Command::Daemon(daemon) => Flags { interval: daemon.interval.clone(), ..flags },
             _ => flags,
         }
     }
@@ -212,9 +218,12 @@ mod tests {
             let names = command.get_arguments().filter_map(clap::Arg::get_long);
             names.map(|name| format!("--{name}")).collect::<Vec<_>>()
         };
-        let sweep = long_flags(command.find_subcommand("sweep").expect("sweep"));
+        let flags: Vec<String> = ["sweep", "daemon"]
+            .iter()
+            .flat_map(|name| long_flags(command.find_subcommand(name).expect("there")))
+            .collect();
         for flag in SETTINGS.iter().filter_map(|doc| doc.flag) {
-            assert!(sweep.iter().any(|known| known == flag), "{flag}");
+            assert!(flags.iter().any(|known| known == flag), "{flag}");
         }
         fn examples(command: &clap::Command) {
             let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();

@@ -88,6 +88,7 @@ mod tests {
     #[test]
     fn draws_causes_place_and_hints_in_order() {
         let failure = Failure {
+            class: None,
             exit: Exit::Usage,
             message: "`shop.toml:2:1`: unknown key `pad`".into(),
             causes: vec!["the first\nin two lines".into(), "the second".into()],

@@ -46,6 +46,8 @@ pub(crate) struct Flags {
     pub(crate) batch_size: Option<String>,
     /// `--max-orders`.
     pub(crate) max_orders: Option<String>,
+    /// `--interval`.
+    pub(crate) interval: Option<String>,
     /// `--log-format`.
     pub(crate) log_format: Option<String>,
     /// `--log-level`.
@@ -77,6 +79,7 @@ impl Flags {
             "--grace" => self.grace.clone(),
             "--batch-size" => self.batch_size.clone(),
             "--max-orders" => self.max_orders.clone(),
+            "--interval" => self.interval.clone(),
             "--log-format" => self.log_format.clone(),
             "--log-level" => self.log_level.clone(),
             "--log-file" => path(&self.log_file)?,

@@ -219,6 +219,7 @@ pub(super) static MAX_ORDERS: SettingDoc = SettingDoc {
 pub(super) static INTERVAL: SettingDoc = SettingDoc {
     key: "interval",
     in_shop: Some("shop.interval"),
+    flag: Some("--interval"),
     env: &["UNRESERVE_INTERVAL"],
     default: "5m",
     meaning: "How long the daemon waits at most between two sweeps of a shop.",

@@ -1,0 +1,235 @@
+//! The shops of one daemon: each watched on its own, all started, reloaded and ended together.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tracing::Instrument;
+use unreserve_engine::sweep::{Clock, Stop};
+use unreserve_engine::watch::{Ended, Trouble, Watching, watch};
+
+use super::bell::Bell;
+use super::post::{Shared, ShopPost};
+use super::pulse::{Beat, Pulse};
+use super::record::Standing;
+use crate::clock::{self, ProcessClock};
+use crate::logging;
+use crate::settings::Settings;
+
+/// A sweep comes at least so often where nobody says anything.
+const INTERVAL: Duration = Duration::from_secs(300);
+
+/// At most so many shops that are files are open at once.
+const FILES: usize = 16;
+
+/// A watch that broke down is begun anew so much later.
+const ANEW: Duration = Duration::from_secs(5);
+
+/// A shop of which nothing was heard for so long, beyond its rest, hangs.
+const SILENT: Duration = Duration::from_secs(45);
+
+/// A shop's place among the others: its name; empty where it has none.
+type Name = String;
+
+/// One shop that is watched.
+struct Member {
+    stop: Stop,
+    bell: Bell,
+    pulse: Pulse,
+    settings: Settings,
+    /// The settings it goes on with when it has ended; nothing where it is to end.
+    next: Option<Settings>,
+    /// Whether its watch is under way.
+    runs: bool,
+}
+
+/// How a member's watch ended, and whose it was.
+type End = (Name, Ended);
+
+/// All of them.
+pub(super) struct Crew {
+    clock: ProcessClock,
+    started_at: jiff::Timestamp,
+    files: Arc<Semaphore>,
+    members: BTreeMap<Name, Member>,
+    tasks: JoinSet<End>,
+    names: std::collections::HashMap<tokio::task::Id, Name>,
+    /// Whether the daemon is to end.
+    ending: bool,
+    /// Why the last one that cannot go on ended.
+    last_trouble: Option<(Ended, Trouble)>,
+}
+
+impl Crew {
+    /// Nobody yet.
+    pub(super) fn new(clock: ProcessClock) -> Self {
+        Self {
+            clock,
+            started_at: clock::utc_now(),
+            files: Arc::new(Semaphore::new(FILES)),
+            members: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            names: std::collections::HashMap::new(),
+            ending: false,
+            last_trouble: None,
+        }
+    }
+
+    /// Watches these shops from now on: those that are watched already go on with these settings after the batch they
+    /// are in, and those that are not among these end.
+    pub(super) fn set(&mut self, shops: Vec<Settings>) {
+        let alone = shops.len() == 1;
+        let mut wanted: BTreeMap<Name, Settings> =
+            shops.into_iter().map(|shop| (shop.shop.clone().unwrap_or_default(), shop)).collect();
+        self.members.retain(|name, member| member.runs || wanted.contains_key(name));
+        for (name, member) in &mut self.members {
+            member.next = wanted.remove(name);
+            member.stop.ask();
+            member.bell.look();
+        }
+        let resting: Vec<Name> =
+            self.members.iter().filter(|(_, member)| !member.runs).map(|(name, _)| name.clone()).collect();
+        for name in resting {
+            if let Some(settings) = self.members.get_mut(&name).and_then(|member| member.next.take()) {
+                self.begin(name, settings, alone, Duration::ZERO);
+            }
+        }
+        for (name, settings) in wanted {
+            self.begin(name, settings, alone, Duration::ZERO);
+        }
+    }
+
+    fn begin(&mut self, name: Name, settings: Settings, alone: bool, wait: Duration) {
+        let interval = settings.interval.as_ref().map_or(INTERVAL, |interval| interval.value);
+        let shared = Shared {
+            clock: self.clock,
+            stop: Stop::default(),
+            bell: Bell::default(),
+            pulse: Pulse::new(self.clock.elapsed()),
+            files: Arc::clone(&self.files),
+        };
+        let watching = Watching { interval, must_fit: alone, stop: shared.stop.clone() };
+        let member = Member {
+            stop: shared.stop.clone(),
+            bell: shared.bell.clone(),
+            pulse: shared.pulse.clone(),
+            settings: settings.clone(),
+            next: None,
+            runs: true,
+        };
+        let span = settings.shop.as_deref().map_or_else(tracing::Span::none, logging::shop_span);
+        let (clock, started_at) = (self.clock, self.started_at);
+        let mut post = ShopPost::new(settings, shared, started_at, interval);
+        let whose = name.clone();
+        let work = async move {
+            clock.sleep(wait).await;
+            let ended = watch(&mut post, &clock, &watching).await;
+            (whose, ended)
+        };
+        let handle = self.tasks.spawn_local(work.instrument(span));
+        self.names.insert(handle.id(), name.clone());
+        self.members.insert(name, member);
+    }
+
+    /// Waits until a watch ends, and begins it anew where it has to go on. Never ends where none is under way.
+    pub(super) async fn next_end(&mut self) {
+        let Some(joined) = self.tasks.join_next_with_id().await else {
+            return std::future::pending().await;
+        };
+        let (name, ended) = match joined {
+            Ok((id, (name, ended))) => {
+                self.names.remove(&id);
+                (name, Some(ended))
+            }
+            Err(error) => {
+                let Some(name) = self.names.remove(&error.id()) else { return };
+                tracing::error!(event = "broke_down", shop = name, "the watch of this shop broke down: {error}");
+                (name, None)
+            }
+        };
+        let alone = self.members.len() == 1;
+        let Some(member) = self.members.get_mut(&name) else { return };
+        member.runs = false;
+        let next = member.next.take();
+        match (next, ended) {
+            _ if self.ending => {}
+            (Some(settings), _) => self.begin(name, settings, alone, Duration::ZERO),
+            (None, None) => {
+                let settings = member.settings.clone();
+                self.begin(name, settings, alone, ANEW);
+            }
+            (None, Some(Ended::Stopped)) => {
+                self.members.remove(&name);
+            }
+            (None, Some(ended)) => {
+                let (Ended::Unfit(trouble) | Ended::Broken(trouble)) = &ended else { return };
+                self.last_trouble = Some((ended.clone(), trouble.clone()));
+            }
+        }
+    }
+
+    /// Asks everybody to end after the batch they are in.
+    pub(super) fn stop(&mut self) {
+        self.ending = true;
+        for member in self.members.values() {
+            member.stop.ask();
+            member.bell.look();
+        }
+    }
+
+    /// Asks everybody for a sweep now; who cannot go on begins anew.
+    pub(super) fn sweep(&mut self) {
+        let alone = self.members.len() == 1;
+        let halted: Vec<(Name, Settings)> = self
+            .members
+            .iter()
+            .filter(|(_, member)| !member.runs)
+            .map(|(name, member)| (name.clone(), member.settings.clone()))
+            .collect();
+        for (name, settings) in halted {
+            self.begin(name, settings, alone, Duration::ZERO);
+        }
+        self.members.values().for_each(|member| member.bell.sweep());
+    }
+
+    /// Whether nobody is watched any more.
+    pub(super) fn is_idle(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Why nobody can go on, where that is so.
+    pub(super) fn trouble(&self) -> Option<&(Ended, Trouble)> {
+        self.last_trouble.as_ref()
+    }
+
+    /// Whether every shop's watch reached its database not long ago, or rests for a bounded time.
+    pub(super) fn is_alive(&self) -> bool {
+        let now = self.clock.elapsed();
+        let heard = |beat: &Beat| beat.until.is_none_or(|until| now < until.saturating_add(SILENT));
+        self.members.values().filter(|member| member.runs).all(|member| heard(&member.pulse.get()))
+    }
+
+    /// Whether everybody has come to a first look.
+    pub(super) fn is_ready(&self) -> bool {
+        self.members
+            .values()
+            .all(|member| !matches!(member.pulse.get().standing, Standing::Opening | Standing::Sweeping))
+    }
+
+    /// How everybody stands, in one line.
+    pub(super) fn says(&self) -> String {
+        let mut beats = self.members.values().map(|member| member.pulse.get());
+        if self.members.len() == 1 {
+            return beats.next().map_or_else(String::new, |beat| beat.says);
+        }
+        let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+        for beat in beats {
+            let count = counts.entry(beat.standing.in_words()).or_default();
+            *count = count.saturating_add(1);
+        }
+        let counts: Vec<String> = counts.into_iter().map(|(word, count)| format!("{count} {word}")).collect();
+        format!("{} shops: {}", self.members.len(), counts.join(", "))
+    }
+}

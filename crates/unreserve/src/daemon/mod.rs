@@ -1,0 +1,163 @@
+//! The daemon: watches every shop of the settings until it is asked to end.
+
+mod bell;
+mod crew;
+mod post;
+mod pulse;
+pub(crate) mod record;
+mod signals;
+mod systemd;
+mod teller;
+mod words;
+
+use std::time::Duration;
+
+use crew::Crew;
+use signals::{Asked, Signals};
+use unreserve_engine::sweep::Clock;
+use unreserve_engine::watch::{Ended, Trouble};
+
+use crate::clock::ProcessClock;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::profiles;
+use crate::settings::Settings;
+
+/// How long the running batches get to end.
+const PATIENCE: Duration = Duration::from_secs(9);
+
+/// A service manager is told at the latest after so long that we are up, though a shop still connects.
+const READY: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether the service manager must be told something.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Reads the settings of all shops, again and again where it is asked to.
+pub(crate) type Load<'a> = dyn Fn() -> Result<Vec<Settings>, Failure> + 'a;
+
+/// Watches these shops until a signal ends it.
+///
+/// # Errors
+/// There is one shop, and it does not fit its settings; or nobody can go on.
+pub(crate) async fn serve(shops: Vec<Settings>, load: &Load<'_>) -> Result<Exit, Failure> {
+    check_profiles(&shops)?;
+    let clock = ProcessClock::new();
+    let mut daemon =
+        Daemon { clock, crew: Crew::new(clock), ready: false, told: String::new(), beaten_at: clock.elapsed() };
+    let mut signals = signals::listen()?;
+    tracing::info!(
+        event = "started",
+        shops = shops.len(),
+        version = env!("UNRESERVE_VERSION"),
+        "the daemon has started"
+    );
+    daemon.crew.set(shops);
+    let ended = daemon.run(&mut signals, load).await;
+    systemd::stopping();
+    daemon.finish().await;
+    ended
+}
+
+/// A slip in a profile is told before anything begins, and before a reload changes anything.
+fn check_profiles(shops: &[Settings]) -> Result<(), Failure> {
+    shops.iter().try_for_each(|shop| {
+        crate::opening::database_url(shop)
+            .and_then(|_| profiles::load(shop))
+            .map(|_| ())
+            .map_err(|failure| failure.of_shop(shop.shop.as_deref()))
+    })
+}
+
+struct Daemon {
+    clock: ProcessClock,
+    crew: Crew,
+    ready: bool,
+    /// What the service manager was told last.
+    told: String,
+    /// When it was told last that we are alive.
+    beaten_at: Duration,
+}
+
+impl Daemon {
+    async fn run(&mut self, signals: &mut Signals, load: &Load<'_>) -> Result<Exit, Failure> {
+        loop {
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::Stop => {
+                        tracing::info!(event = "stopping", "asked to end: the running batch is finished first");
+                        return Ok(Exit::Done);
+                    }
+                    Asked::Reload => self.reload(load),
+                    Asked::Sweep => self.crew.sweep(),
+                },
+                () = self.crew.next_end() => {
+                    if self.crew.is_idle() && let Some((ended, trouble)) = self.crew.trouble() {
+                        return Err(failure(ended, trouble));
+                    }
+                }
+                () = self.clock.sleep(TICK) => {}
+            }
+            self.tell();
+        }
+    }
+
+    /// Takes the new settings, all of them or none.
+    fn reload(&mut self, load: &Load<'_>) {
+        systemd::reloading();
+        match load().and_then(|shops| check_profiles(&shops).map(|()| shops)) {
+            Ok(shops) => {
+                tracing::info!(event = "reloaded", shops = shops.len(), "the settings were read again");
+                self.crew.set(shops);
+            }
+            Err(failure) => {
+                let hint = failure.hints.first();
+                tracing::error!(event = "reload_refused", hint, "the old settings stay: {}", failure.in_one_line());
+            }
+        }
+        systemd::ready(&self.crew.says());
+    }
+
+    /// Tells the service manager what is new.
+    fn tell(&mut self) {
+        let now = self.clock.elapsed();
+        let says = self.crew.says();
+        if !self.ready && (self.crew.is_ready() || now >= READY) {
+            self.ready = true;
+            systemd::ready(&says);
+        } else if says != self.told {
+            systemd::status(&says);
+        }
+        self.told = says;
+        let due = systemd::watchdog().and_then(|every| every.checked_div(3));
+        if due.is_some_and(|every| now.saturating_sub(self.beaten_at) >= every) && self.crew.is_alive() {
+            self.beaten_at = now;
+            systemd::alive();
+        }
+    }
+
+    /// Lets the running batches end; what takes too long is cut off, which rolls it back.
+    async fn finish(&mut self) {
+        self.crew.stop();
+        let end = self.clock.elapsed().saturating_add(PATIENCE);
+        while !self.crew.is_idle() {
+            let left = end.saturating_sub(self.clock.elapsed());
+            if left.is_zero() {
+                tracing::warn!(event = "cut_off", "a batch did not end in time and is rolled back");
+                return;
+            }
+            tokio::select! {
+                () = self.crew.next_end() => {}
+                () = self.clock.sleep(left) => {}
+            }
+        }
+    }
+}
+
+fn failure(ended: &Ended, trouble: &Trouble) -> Failure {
+    let exit = if matches!(ended, Ended::Broken(_)) { Exit::Halted } else { Exit::Usage };
+    let failure = Failure::new(exit, trouble.text.clone());
+    match &trouble.hint {
+        Some(hint) => failure.hint(hint.clone()),
+        None => failure,
+    }
+}

@@ -1,0 +1,147 @@
+//! One sweep and its report, as the command and the daemon run it.
+
+use std::time::Duration;
+
+use unreserve_engine::ledger::{BatchRecord, HistoryQuery, SetAside};
+use unreserve_engine::model::{Holder, SweepId};
+use unreserve_engine::report::{SweepReport, report_sweep};
+use unreserve_engine::shop::{CheckedShop, ShopError};
+use unreserve_engine::sweep::{Observer, Progress, Stop, SweepError, SweepOutcome, SweepRequest, sweep};
+
+use crate::clock::ProcessClock;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::opening::{shop_failure, sweep_failure};
+use crate::settings::Settings;
+
+const BATCH_SIZE: u32 = 500;
+const MAX_ORDERS: u64 = 5_000;
+/// How long a lock of the shop's is waited for.
+const LOCK_WAIT: Duration = Duration::from_millis(300);
+/// More changes than this are not listed; the ledger has them all.
+const CHANGES: u32 = 1_000_000;
+
+/// What the settings and the command line ask of a sweep.
+pub(crate) fn request(settings: &Settings, order: Option<String>, holder: Holder, stop: Stop) -> SweepRequest {
+    SweepRequest {
+        sweep_id: SweepId::new(),
+        holder,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        batch_size: settings.batch_size.as_ref().map_or(BATCH_SIZE, |size| size.value),
+        max_orders: settings.max_orders.as_ref().map_or(MAX_ORDERS, |max| max.value),
+        only: order,
+        lock_wait: LOCK_WAIT,
+        stop,
+    }
+}
+
+/// Whether a report lists what changed, line by line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Changes {
+    /// It does.
+    Listed,
+    /// It does not.
+    Counted,
+}
+
+/// What kept a sweep, or its report, from being told.
+#[derive(Debug)]
+pub(crate) enum NotTold {
+    /// The sweep did not begin, or stopped.
+    Sweep(SweepError),
+    /// It is done, but the ledger cannot be read.
+    Report(Failure),
+}
+
+impl From<NotTold> for Failure {
+    fn from(error: NotTold) -> Self {
+        match error {
+            NotTold::Sweep(error) => sweep_failure(&error),
+            NotTold::Report(failure) => failure,
+        }
+    }
+}
+
+/// Sweeps, and reads the report from the ledger. An error it stopped on after its first batch comes beside the report.
+pub(crate) async fn sweep_and_report(
+    shop: &mut dyn CheckedShop,
+    request: &SweepRequest,
+    settings: &Settings,
+    changes: Changes,
+    observer: &mut dyn Observer,
+) -> Result<(SweepReport, Option<SweepError>), NotTold> {
+    let outcome = sweep(shop, &ProcessClock::new(), request, observer).await.map_err(NotTold::Sweep)?;
+    let report = read_back(shop, &outcome, settings, changes).await;
+    match (report, outcome.stopped_by) {
+        (Ok(report), stopped_by) => {
+            log(&report);
+            Ok((report, stopped_by))
+        }
+        // What stopped the sweep matters more than that its report cannot be read.
+        (Err(_), Some(error)) => Err(NotTold::Sweep(error)),
+        (Err(failure), None) => Err(NotTold::Report(failure)),
+    }
+}
+
+/// The report, from what stands in the ledger.
+async fn read_back(
+    shop: &mut dyn CheckedShop,
+    outcome: &SweepOutcome,
+    settings: &Settings,
+    changes: Changes,
+) -> Result<SweepReport, Failure> {
+    let unreadable = |error| shop_failure(&error, "the sweep is done, but the ledger cannot be read");
+    let query = HistoryQuery::Sweep { id: outcome.sweep_id.to_string() };
+    let records = shop.history(&query).await.map_err(unreadable)?;
+    let record = records
+        .first()
+        .ok_or_else(|| Failure::new(Exit::Halted, format!("the ledger does not have sweep `{}`", outcome.sweep_id)))?;
+    let entries = match changes {
+        Changes::Listed => Some(shop.entries(outcome.sweep_id, CHANGES).await.map_err(unreadable)?),
+        Changes::Counted => None,
+    };
+    Ok(report_sweep(outcome, record, entries.as_deref(), &database(settings)))
+}
+
+/// The database's address, its password masked.
+pub(crate) fn database(settings: &Settings) -> String {
+    settings.database_url.as_ref().map_or_else(String::new, |url| url.value.masked())
+}
+
+/// One line a sweep.
+pub(crate) fn log(report: &SweepReport) {
+    tracing::info!(sweep_id = %report.sweep_id, event = "sweep", dry_run = report.dry_run,
+        reservations_released = report.reservations_released, units_released = report.units_released,
+        orders_cancelled = report.orders_cancelled, orders_set_aside = report.orders_set_aside,
+        drift_units = report.drift_units, batches = report.batches, duration_ms = report.duration_ms, "sweep done");
+}
+
+/// Logs what happens while a sweep runs, and tells somebody how far it has come.
+pub(crate) struct Logged<F: FnMut(Progress) + Send>(pub(crate) F);
+
+impl<F: FnMut(Progress) + Send> Observer for Logged<F> {
+    fn progressed(&mut self, progress: Progress) {
+        (self.0)(progress);
+    }
+
+    fn committed(&mut self, record: &BatchRecord, took: Duration) {
+        tracing::debug!(event = "batch", batch_id = %record.batch_id, reservations_released = record.reservations,
+            units_released = record.units, orders_cancelled = record.orders_cancelled,
+            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "batch committed");
+    }
+
+    fn failed(&mut self, error: &ShopError, orders: usize) {
+        tracing::info!(
+            event = "batch_failed",
+            orders,
+            error.class = error.kind.word(),
+            error.code = error.code,
+            "a batch was rolled back and is tried again: {error}"
+        );
+    }
+
+    fn put_aside(&mut self, order: &SetAside) {
+        tracing::warn!(event = "set_aside", "an order was set aside for an hour: {}", order.reason);
+        tracing::debug!(event = "set_aside", order = %order.order, number = order.number, "the order that was set aside");
+    }
+}
