@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measures a sweep against one hand-written statement and against a row-by-row loop.
 
 mod contender;
+mod daemon;
 mod database;
 mod document;
 mod figures;
@@ -48,6 +49,8 @@ pub(crate) struct Arguments {
 /// What the benchmark starts of itself.
 #[derive(Debug, clap::Subcommand)]
 enum Part {
+    /// How late a daemon releases, and what it needs.
+    Daemon(daemon::Arguments),
     /// Run a command and write down what it took.
     #[command(hide = true)]
     Measure {
@@ -149,6 +152,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.part {
         Some(Part::Measure { report, command }) => Ok(process::measure(report, command)?),
         Some(Part::RowByRow { url, limit }) => Ok(row_by_row::release(url, *limit)?),
+        Some(Part::Daemon(arguments)) => daemon::run(arguments),
         None => bench(arguments),
     }
 }

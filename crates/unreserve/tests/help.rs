@@ -21,11 +21,12 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn the_help_of_every_command() {
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 17] = [
         &[],
         &["demo"],
         &["setup"],
         &["sweep"],
+        &["daemon"],
         &["explain"],
         &["history"],
         &["history", "show"],

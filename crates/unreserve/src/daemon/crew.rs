@@ -102,6 +102,7 @@ impl Crew {
     }
 
     fn begin(&mut self, name: Name, settings: Settings, alone: bool, wait: Duration) {
+        self.last_trouble = None;
         let interval = settings.interval.as_ref().map_or(INTERVAL, |interval| interval.value);
         let shared = Shared {
             clock: self.clock,

@@ -27,6 +27,9 @@ use crate::sweeping::{Changes, Logged, NotTold, request, sweep_and_report};
 /// After the connection for notices failed, it is tried again so much later.
 const LISTEN_AGAIN: Duration = Duration::from_secs(30);
 
+/// Between two looks that notices ask for lies at least so much.
+const NOTICES: Duration = Duration::from_millis(250);
+
 /// What a shop's watch shares with the daemon.
 #[derive(Clone)]
 pub(super) struct Shared {
@@ -188,10 +191,16 @@ impl Post<'static> for ShopPost {
     fn rest(&mut self, rest: Duration) -> Pin<Box<dyn Future<Output = Nudge> + '_>> {
         Box::pin(async move {
             self.permit = None;
+            let clock = self.shared.clock;
+            let began = clock.elapsed();
             let nudge = tokio::select! {
-                () = self.shared.clock.sleep(rest) => Nudge::None,
+                () = clock.sleep(rest) => Nudge::None,
                 nudge = self.shared.bell.heard() => nudge,
             };
+            if nudge == Nudge::Look && !self.shared.stop.is_asked() {
+                // A shop may send a notice with every order: however many there are, few looks come of them.
+                clock.sleep(NOTICES.min(rest).saturating_sub(clock.elapsed().saturating_sub(began))).await;
+            }
             self.enter().await;
             nudge
         })
