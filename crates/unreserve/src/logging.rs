@@ -1,4 +1,4 @@
-//! Log lines: text for people, JSON lines for machines, on stderr or in a daily file.
+//! Log lines: text for people, JSON lines for machines, on stderr or in a file.
 //!
 //! A line that cannot be written is dropped. A log never changes what a command does or how it ends.
 
@@ -10,7 +10,6 @@ use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
@@ -23,6 +22,7 @@ use tracing_subscriber::{Layer, Registry};
 
 use crate::clock;
 use crate::failure::Failure;
+use crate::log_file::LogFile;
 use crate::printer::Printer;
 use crate::settings::{LogFormat, LogLevel, LogSettings};
 
@@ -36,7 +36,7 @@ pub(crate) fn start(settings: &LogSettings, level: LogLevel, printer: &Printer) 
     let format = settings.format.as_ref().map(|format| format.value);
     let format = format.unwrap_or(if to_terminal { LogFormat::Text } else { LogFormat::Json });
     let writer = match &settings.file {
-        Some(file) => BoxMakeWriter::new(daily_file(&file.value, settings.keep.value)?),
+        Some(file) => BoxMakeWriter::new(log_file(&file.value, settings)?),
         None => {
             let writer = printer.log_writer();
             BoxMakeWriter::new(move || writer.clone())
@@ -100,27 +100,13 @@ fn json_layer(writer: BoxMakeWriter) -> BoxedLayer {
         .boxed()
 }
 
-/// A file that begins anew each day, of which only the newest are kept. The day stands before the ending.
-fn daily_file(path: &Path, keep: u32) -> Result<RollingFileAppender, Failure> {
-    let refuse = || Failure::usage(format!("cannot open the log file `{}`", path.display()));
-    let stem = path.file_stem().and_then(|stem| stem.to_str());
-    let Some(stem) = stem else {
-        return Err(refuse().hint("`--log-file` takes the path of a file"));
-    };
-    let mut builder = RollingFileAppender::builder()
-        .rotation(Rotation::DAILY)
-        .filename_prefix(stem)
-        .max_log_files(usize::try_from(keep).unwrap_or(usize::MAX));
-    if let Some(ending) = path.extension().and_then(|ending| ending.to_str()) {
-        builder = builder.filename_suffix(ending);
-    }
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    // The library complains on stderr, with a panic where that is closed, about a directory that it then makes itself.
-    std::fs::create_dir_all(directory).map_err(|error| refuse().because(&error))?;
-    builder.build(directory).map_err(|error| refuse().because(&error))
+/// The log file that the settings name.
+fn log_file(path: &Path, settings: &LogSettings) -> Result<LogFile, Failure> {
+    LogFile::open(path, settings.max_size.value, settings.keep.value).map_err(|error| {
+        Failure::usage(format!("cannot open the log file `{}`", path.display()))
+            .because(&error)
+            .hint("`--log-file` takes the path of a file in a directory that this user may write to")
+    })
 }
 
 struct UtcTimer;
@@ -281,20 +267,5 @@ mod tests {
                 assert_eq!(shops, vec![expected; lines], "{text}");
             }
         }
-    }
-
-    #[test]
-    fn a_log_file_has_its_day_before_its_ending() {
-        let directory = tempfile::tempdir().unwrap();
-        drop(daily_file(&directory.path().join("unreserve.log"), 2).map_err(|failure| failure.message).unwrap());
-        let names: Vec<String> = directory
-            .path()
-            .read_dir()
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        let today = clock::utc_now().to_string();
-        let day = today.split('T').next().unwrap();
-        assert_eq!(names, [format!("unreserve.{day}.log")]);
     }
 }

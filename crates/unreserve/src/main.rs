@@ -7,6 +7,7 @@ mod daemon;
 mod exit;
 mod failure;
 mod lock;
+mod log_file;
 mod logging;
 mod opening;
 mod paint;

@@ -23,13 +23,17 @@ pub(crate) use error::SettingsError;
 pub(crate) use origin::{Origin, Sourced};
 pub(crate) use sources::{Environment, Flags};
 pub(crate) use table::{SETTINGS, SettingDoc, reference_markdown};
+pub(crate) use values::write_size;
 
 use env_file::EnvFile;
 use file::SettingsFile;
 use shops::Chosen;
 use sources::{Sources, anchored, anchored_profile, old_timeout};
 
-/// How many daily log files are kept when nobody says anything.
+/// How large a log file grows when nobody says anything, in bytes.
+const LOG_MAX_SIZE_DEFAULT: u64 = 10_000_000;
+
+/// How many log files are kept when nobody says anything.
 const LOG_KEEP_DEFAULT: u32 = 14;
 
 /// The effective settings. What each means, with unit, default and limits, stands in [`SETTINGS`].
@@ -74,7 +78,9 @@ pub(crate) struct LogSettings {
     pub(crate) level: Option<Sourced<LogLevel>>,
     /// The file; `None` is stderr.
     pub(crate) file: Option<Sourced<PathBuf>>,
-    /// How many daily files are kept.
+    /// How large a file grows before the next one is begun, in bytes.
+    pub(crate) max_size: Sourced<u64>,
+    /// How many files are kept.
     pub(crate) keep: Sourced<u32>,
 }
 
@@ -194,6 +200,10 @@ impl Settings {
                 format: sources.find(&table::LOG_FORMAT, None)?.map(log_format).transpose()?,
                 level: sources.find(&table::LOG_LEVEL, None)?.map(log_level).transpose()?,
                 file: text(&table::LOG_FILE)?.map(|path| anchored(path, file)),
+                max_size: match sources.find(&table::LOG_MAX_SIZE, None)? {
+                    Some(raw) => raw.size(&table::LOG_MAX_SIZE)?,
+                    None => Sourced::new(LOG_MAX_SIZE_DEFAULT, Origin::Default),
+                },
                 keep: small(&table::LOG_KEEP)?.unwrap_or(Sourced::new(LOG_KEEP_DEFAULT, Origin::Default)),
             },
             warnings,

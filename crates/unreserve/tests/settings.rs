@@ -93,6 +93,7 @@ format = \"json\"
 level = \"debug\"
 file = \"a.log\"
 keep = 3
+max_size = \"2000kB\"
 ";
 
 const EVERY_VARIABLE: Pairs = &[
@@ -107,6 +108,8 @@ const EVERY_VARIABLE: Pairs = &[
     ("UNRESERVE_LOG_LEVEL", "error"),
     ("UNRESERVE_LOG_FILE", "b.log"),
     ("UNRESERVE_LOG_KEEP", "4"),
+    ("UNRESERVE_LOG_MAX_SIZE", "1 gb"),
+    ("UNRESERVE_INTERVAL", "1h"),
 ];
 
 const EVERY_FLAG: Words =
@@ -124,6 +127,8 @@ const ORIGINS: &[(&str, &str, &str, &str)] = &[
     ("log.level", "debug unreserve.toml line 9", "error environment UNRESERVE_LOG_LEVEL", "off flag --log-level"),
     ("log.file", "a.log unreserve.toml line 10", "b.log environment UNRESERVE_LOG_FILE", "c.log flag --log-file"),
     ("log.keep", "3 unreserve.toml line 11", "4 environment UNRESERVE_LOG_KEEP", ""),
+    ("log.max_size", "2MB unreserve.toml line 12", "1GB environment UNRESERVE_LOG_MAX_SIZE", ""),
+    ("interval", "(5m) default", "1h environment UNRESERVE_INTERVAL", ""),
 ];
 
 #[test]
@@ -203,7 +208,7 @@ fn the_settings_come_as_json_too() {
 }
 
 #[test]
-fn log_lines_go_to_a_daily_file_where_one_is_named() {
+fn log_lines_go_to_a_file_where_one_is_named() {
     let place = Place::new();
     let output = place.run(&[], &["settings", "show", "--database-url", URL, "--log-file", "logs/unreserve.log"]);
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));

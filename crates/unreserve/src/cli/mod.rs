@@ -102,7 +102,7 @@ pub(crate) struct GlobalArgs {
     /// Least severe log lines to write: off, error, warn, info, debug or trace [default: warn]
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
-    /// Write log lines to this file, a new one each day, instead of stderr
+    /// Write log lines to this file, a new one each day and whenever one is full, instead of stderr
     #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) log_file: Option<PathBuf>,
 }

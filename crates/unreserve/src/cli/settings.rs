@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use unreserve_engine::model::write_duration;
 
 use crate::cli::args::{Format, SettingsShowArgs};
-use crate::settings::{LogFormat, LogLevel, Origin, SETTINGS, Settings, Sourced};
+use crate::settings::{LogFormat, LogLevel, Origin, SETTINGS, Settings, Sourced, write_size};
 use crate::table::Table;
 
 /// The effective settings as text or as one JSON object: of one shop, or of several, one after the other.
@@ -66,6 +66,7 @@ fn shown(settings: &Settings, key: &str) -> Shown {
         "log.format" => optional(log.format.as_ref(), |format| format_word(*format).to_owned()),
         "log.level" => optional(log.level.as_ref(), |level| level_word(*level).to_owned()),
         "log.file" => optional(log.file.as_ref(), |file| file.display().to_string()),
+        "log.max_size" => optional(Some(&log.max_size), |size| write_size(*size)),
         "log.keep" => optional(Some(&log.keep), ToString::to_string),
         _ => optional::<String>(None, Clone::clone),
     }

@@ -46,6 +46,7 @@ struct LogText {
     format: Option<Spanned<String>>,
     level: Option<Spanned<String>>,
     file: Option<Spanned<String>>,
+    max_size: Option<Spanned<String>>,
     keep: Option<Spanned<i64>>,
 }
 
@@ -173,7 +174,7 @@ impl SettingsFile {
 
 impl FileText {
     fn into_values(self) -> (BTreeMap<&'static str, Value>, Vec<ShopTable>) {
-        let log = self.log.unwrap_or(LogText { format: None, level: None, file: None, keep: None });
+        let log = self.log.unwrap_or(LogText { format: None, level: None, file: None, max_size: None, keep: None });
         let texts = [
             (DATABASE_URL.key, self.database_url),
             (table::PROFILE.key, self.profile),
@@ -181,6 +182,7 @@ impl FileText {
             (table::LOG_FORMAT.key, log.format),
             (table::LOG_LEVEL.key, log.level),
             (table::LOG_FILE.key, log.file),
+            (table::LOG_MAX_SIZE.key, log.max_size),
         ];
         let spans =
             [(table::TIMEOUT.key, self.timeout), (table::GRACE.key, self.grace), (table::INTERVAL.key, self.interval)];

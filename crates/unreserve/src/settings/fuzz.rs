@@ -27,6 +27,7 @@ interval = \"1m\"
 format = \"json\"
 level = \"info\"
 file = \"x.log\"
+max_size = \"1MB\"
 keep = 3
 
 [[shop]]
@@ -145,7 +146,7 @@ fn names_its_place(refusal: &str) -> bool {
 fn the_file_that_is_changed_below_is_refused_for_nothing_but_its_one_wrong_name() {
     let refused = refusals(VALID, &Flags::default());
     assert_eq!(refused.len(), 1);
-    assert!(refused[0].contains("unreserve.toml:23:8: this cannot be a shop's name"), "{}", refused[0]);
+    assert!(refused[0].contains("unreserve.toml:24:8: this cannot be a shop's name"), "{}", refused[0]);
     let right = VALID.replace("grün", "green");
     let refused = refusals(&right, &Flags::default());
     assert_eq!(refused.len(), 1, "{refused:?}");

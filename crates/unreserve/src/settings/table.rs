@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use unreserve_engine::model::write_duration;
 
+use crate::settings::values::write_size;
+
 const DAY_SECONDS: u64 = 86_400;
 
 /// What is known of one setting.
@@ -51,6 +53,13 @@ pub(crate) enum Limits {
         /// The most that is allowed, in seconds.
         most_seconds: u64,
     },
+    /// A size in bytes, both ends included.
+    Size {
+        /// The least that is allowed, in bytes.
+        least: u64,
+        /// The most that is allowed, in bytes.
+        most: u64,
+    },
     /// One of these words.
     OneOf(&'static [&'static str]),
 }
@@ -66,6 +75,7 @@ impl fmt::Display for Limits {
                 write_duration(Duration::from_secs(*least_seconds)),
                 write_duration(Duration::from_secs(*most_seconds))
             ),
+            Self::Size { least, most } => write!(formatter, "{} to {}", write_size(*least), write_size(*most)),
             Self::OneOf(words) => formatter.write_str(&words.join(", ")),
         }
     }
@@ -253,7 +263,17 @@ pub(super) static LOG_FILE: SettingDoc = SettingDoc {
     flag: Some("--log-file"),
     env: &["UNRESERVE_LOG_FILE"],
     default: "stderr",
-    meaning: "The file for log lines. A new one is begun each day (UTC), with the day before the ending: `unreserve.2026-11-22.log`.",
+    meaning: "The file for log lines. A new one is begun each day (UTC) and whenever one is full, with the day and a number before the ending: `unreserve.2026-11-22.log`, `unreserve.2026-11-22.1.log`.",
+    ..PLAIN
+};
+
+pub(super) static LOG_MAX_SIZE: SettingDoc = SettingDoc {
+    key: "log.max_size",
+    env: &["UNRESERVE_LOG_MAX_SIZE"],
+    default: "10MB",
+    meaning: "How large a log file grows before the next one is begun.",
+    unit: "size: `500kB`, `10MB`, `1GB`, each a thousand of the one before",
+    limits: Limits::Size { least: 10_000, most: 10_000_000_000 },
     ..PLAIN
 };
 
@@ -261,14 +281,14 @@ pub(super) static LOG_KEEP: SettingDoc = SettingDoc {
     key: "log.keep",
     env: &["UNRESERVE_LOG_KEEP"],
     default: "14",
-    meaning: "How many daily log files are kept; older ones are deleted.",
+    meaning: "How many log files are kept, those of one day counted singly; older ones are deleted.",
     unit: "files",
     limits: Limits::Number { least: 1, most: 3_650 },
     ..PLAIN
 };
 
 /// Every setting, in the order in which they are shown.
-pub(crate) static SETTINGS: [&SettingDoc; 15] = [
+pub(crate) static SETTINGS: [&SettingDoc; 16] = [
     &CONFIG,
     &ENV_FILE,
     &SHOP,
@@ -283,6 +303,7 @@ pub(crate) static SETTINGS: [&SettingDoc; 15] = [
     &LOG_FORMAT,
     &LOG_LEVEL,
     &LOG_FILE,
+    &LOG_MAX_SIZE,
     &LOG_KEEP,
 ];
 

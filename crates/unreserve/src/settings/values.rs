@@ -57,6 +57,20 @@ impl Raw {
         Ok(Sourced::new(value, self.origin))
     }
 
+    /// A size in bytes within the setting's limits.
+    pub(super) fn size(self, doc: &SettingDoc) -> Result<Sourced<u64>, SettingsError> {
+        let text = self.text.trim();
+        let value = parse_size(text).ok_or_else(|| {
+            SettingsError::value(&self.origin, format!("`{}` is not a size", shown(text)))
+                .hinted("write for example `500kB`, `10MB` or `1GB`")
+        })?;
+        if let Limits::Size { least, most } = doc.limits {
+            let bounded = Bounded { shown: text, value: &value, least: &least, most: &most };
+            within(&self.origin, &bounded, |size| write_size(*size))?;
+        }
+        Ok(Sourced::new(value, self.origin))
+    }
+
     /// One of the setting's words.
     pub(super) fn word(self, doc: &SettingDoc) -> Result<Sourced<String>, SettingsError> {
         let word = self.text.trim().to_lowercase();
@@ -68,6 +82,24 @@ impl Raw {
             _ => Ok(Sourced::new(word, self.origin)),
         }
     }
+}
+
+/// The units of a size, the largest first.
+const SIZES: [(&str, u64); 4] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000), ("B", 1)];
+
+/// Reads a size such as `10MB`: a whole number and a unit, in letters of either case. What is larger than anything is that.
+fn parse_size(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits).filter(|(number, _)| !number.is_empty())?;
+    let (_, factor) = SIZES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim()))?;
+    Some(number.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(*factor))
+}
+
+/// Writes a size the way it is read, in the largest unit that makes a whole number of it.
+pub(crate) fn write_size(size: u64) -> String {
+    let whole = |(_, factor): &&(&str, u64)| size >= *factor && size.checked_rem(*factor) == Some(0);
+    let (unit, factor) = SIZES.iter().find(whole).unwrap_or(&("B", 1));
+    format!("{}{unit}", size.checked_div(*factor).unwrap_or(size))
 }
 
 /// A whole number between two bounds, both included.
@@ -155,5 +187,22 @@ mod tests {
         let grace = |raw: Raw| raw.span(&table::GRACE).map(|span| span.value.as_secs().to_string());
         check("0s", grace, "0");
         check("366d", grace, "--flag: 366d is too large, at most 365d is allowed");
+    }
+    #[test]
+    fn a_size_needs_a_unit_and_keeps_its_bounds() {
+        let size = |raw: Raw| raw.size(&table::LOG_MAX_SIZE).map(|size| write_size(size.value));
+        check("10MB", size, "10MB");
+        check(" 10 mb ", size, "10MB");
+        check("1000kB", size, "1MB");
+        check("10001B", size, "10001B");
+        check("10GB", size, "10GB");
+        check("9999B", size, "--flag: 9999B is too small, at least 10kB is needed");
+        check("0MB", size, "--flag: 0MB is too small, at least 10kB is needed");
+        check("11GB", size, "--flag: 11GB is too large, at most 10GB is allowed");
+        let huge = "9".repeat(30) + "GB";
+        check(&huge, size, &format!("--flag: {huge} is too large, at most 10GB is allowed"));
+        for text in ["10", "MB", "", "-1MB", "1.5MB", "10MiB", "10 M B", "١MB"] {
+            check(text, size, &format!("--flag: `{}` is not a size", text.trim()));
+        }
     }
 }

@@ -173,9 +173,21 @@ fn a_password_is_never_shown_or_kept_whatever_is_logged() {
     for arguments in [
         &["sweep", "-v", "--dry-run"] as &[&str],
         &["sweep", "-v", "--format", "json"],
+        &["sweep", "--quiet"],
         &["history"],
+        &["history", "--format", "json"],
         &["explain", "a-1"],
+        &["setup", "--print-sql"],
+        &["setup", "--print-grants"],
+        &["profile", "check"],
+        &["profile", "list"],
+        &["profile", "show", "malikli"],
         &["settings", "show"],
+        &["settings", "show", "--origin", "--format", "json"],
+        &["settings", "reference"],
+        &["demo", "--orders", "20"],
+        &["completions", "bash"],
+        &["man"],
     ] {
         let to_file = run_as(&shop, &login, &[arguments, &trace].concat()).expect(0);
         let to_stderr = run_as(&shop, &login, &[arguments, &trace[..2]].concat()).expect(0);
@@ -183,6 +195,9 @@ fn a_password_is_never_shown_or_kept_whatever_is_logged() {
             seen = seen + &ended.stdout + &ended.stderr;
         }
     }
+    // Creating tables is more than this role may.
+    let refused = run_as(&shop, &login, &["setup", "--log-level", "trace"]).expect(2);
+    seen = seen + &refused.stdout + &refused.stderr;
     assert!(seen.contains(&format!("{}:***@", role.name)), "the address is not shown with its mask");
     // What `ps` shows, while it runs.
     shop.fill(&mut session, "b", 1);
