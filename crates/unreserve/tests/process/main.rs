@@ -17,6 +17,7 @@ mod bad_input;
 mod busy_shop;
 mod chance;
 mod cli_snapshots;
+mod daemon_manners;
 mod grants;
 mod instances;
 mod kill_nine;
