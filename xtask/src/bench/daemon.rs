@@ -68,6 +68,7 @@ impl Lag {
 #[derive(Debug, Clone, Default)]
 struct Seen {
     name: String,
+    shops: u32,
     lag: Lag,
     /// Resident memory at its most, in bytes.
     memory: u64,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::shop::Outlook;
 
-/// Where the shop's file was not written, it is asked all the same so often: its clock may have been set.
-pub(super) const ASK: Duration = Duration::from_secs(28);
+/// Where the shop's file was not written, it is asked all the same so often.
+pub(super) const ASK: Duration = Duration::from_secs(300);
 
 /// A watch looks at least so often: what the shop puts in with a short expiry must be seen before it expires, a process
 /// that was suspended must notice, and whoever is on duty must be heard of.

@@ -88,7 +88,8 @@ pub trait Post<'s> {
     where
         's: 'a;
 
-    /// Rests so long, or until somebody calls.
+    /// Rests so long, or until somebody calls. Where the process was suspended meanwhile, or its wall clock was set, that
+    /// is a reason to look: what is known of the next expiry no longer holds.
     fn rest(&mut self, rest: Duration) -> Pin<Box<dyn Future<Output = Nudge> + '_>>;
 
     /// Is told how the shop stands, after every look.

@@ -2,6 +2,7 @@
 
 mod bell;
 mod crew;
+mod open_files;
 mod post;
 mod pulse;
 pub(crate) mod record;
@@ -45,6 +46,7 @@ pub(crate) async fn serve(shops: Vec<Settings>, load: &Load<'_>) -> Result<Exit,
     let mut daemon =
         Daemon { clock, crew: Crew::new(clock), ready: false, told: String::new(), beaten_at: clock.elapsed() };
     let mut signals = signals::listen()?;
+    open_files::allow_many();
     tracing::info!(
         event = "started",
         shops = shops.len(),

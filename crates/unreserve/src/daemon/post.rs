@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use unreserve_engine::model::Holder;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use super::bell::Bell;
 use super::pulse::Pulse;
 use super::teller::Teller;
-use crate::clock::ProcessClock;
+use crate::clock::{self, ProcessClock};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::lock::{Lock, Purpose};
@@ -29,6 +30,9 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(30);
 
 /// Between two looks that notices ask for lies at least so much.
 const NOTICES: Duration = Duration::from_millis(250);
+
+/// Where the wall clock and the monotonic clock differ by so much after a rest, the machine slept or its clock was set.
+const SLEPT: SignedDuration = SignedDuration::from_secs(1);
 
 /// What a shop's watch shares with the daemon.
 #[derive(Clone)]
@@ -192,7 +196,7 @@ impl Post<'static> for ShopPost {
         Box::pin(async move {
             self.permit = None;
             let clock = self.shared.clock;
-            let began = clock.elapsed();
+            let (began, on_the_wall) = (clock.elapsed(), clock::utc_now());
             let nudge = tokio::select! {
                 () = clock.sleep(rest) => Nudge::None,
                 nudge = self.shared.bell.heard() => nudge,
@@ -202,7 +206,10 @@ impl Post<'static> for ShopPost {
                 clock.sleep(NOTICES.min(rest).saturating_sub(clock.elapsed().saturating_sub(began))).await;
             }
             self.enter().await;
-            nudge
+            let passed = clock.elapsed().saturating_sub(began);
+            let on_the_wall = clock::utc_now().duration_since(on_the_wall);
+            let apart = on_the_wall.saturating_sub(SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX));
+            if nudge == Nudge::None && apart.abs() > SLEPT { Nudge::Look } else { nudge }
         })
     }
 

@@ -8,7 +8,8 @@ const MEMORY_MB: f64 = 30.0;
 const CONNECTIONS: f64 = 2.0;
 /// What rounds to nothing: half a hundredth of a core.
 const REST: f64 = 5.0;
-/// Sixteen shops that are files are open at once, with three files each; the rest is the process's own.
+/// Each shop has its lock. Of the shops that are files sixteen are open at once, with three files each; the rest is the
+/// process's own.
 const OPEN_FILES: f64 = 100.0;
 
 /// Judges every goal.
@@ -25,13 +26,16 @@ pub(super) fn judge(seen: &[Seen]) -> Vec<Goal> {
             goals.push(Goal { text, measured: value.map(|value| format!("{value:.1} {unit}")), verdict });
         };
         goal("release lag at p99", Some(one.lag.p99).filter(|lag| !lag.is_nan()), LAG_MS, "ms");
-        goal("processor at rest", Some(one.busy_rest), REST, "‰ of a core");
         match one.connections {
             Some(connections) => {
+                goal("processor at rest", Some(one.busy_rest), REST, "‰ of a core");
                 goal("memory", Some(megabytes(one)), MEMORY_MB, "MB");
                 goal("connections", Some(connections as f64), CONNECTIONS, "");
             }
-            None => goal("open files", Some(one.open_files as f64), OPEN_FILES, ""),
+            None => {
+                let without_locks = one.open_files.saturating_sub(u64::from(one.shops));
+                goal("open files beside one lock a shop", Some(without_locks as f64), OPEN_FILES, "");
+            }
         }
     }
     goals
@@ -55,7 +59,7 @@ mod tests {
             |seen: &Seen| judge(std::slice::from_ref(seen)).iter().map(|goal| goal.verdict).collect::<Vec<_>>();
         let reached = Verdict::Reached;
         assert_eq!(verdicts(&seen), [Verdict::Missed, reached, reached, reached]);
-        let none = Seen { lag: Lag::of(Vec::new()), connections: None, open_files: 101, ..seen };
-        assert_eq!(verdicts(&none), [Verdict::NotMeasured, reached, Verdict::Missed]);
+        let none = Seen { lag: Lag::of(Vec::new()), connections: None, shops: 7, open_files: 108, ..seen };
+        assert_eq!(verdicts(&none), [Verdict::NotMeasured, Verdict::Missed]);
     }
 }

@@ -62,6 +62,7 @@ pub(super) fn measure(contenders: &Contenders, scale: Scale) -> Result<Seen, Ben
     }
     Ok(Seen {
         name: format!("{} shops that are SQLite files", scale.files),
+        shops: scale.files,
         lag: Lag::of(lags),
         memory: daemon.memory()?,
         threads: daemon.threads,

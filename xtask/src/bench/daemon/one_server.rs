@@ -55,6 +55,7 @@ pub(super) fn measure(server: &PostgresServer, contenders: &Contenders, scale: S
     let busy_rest = daemon.watch(Duration::from_secs(u64::from(scale.seconds)), &mut count)?;
     Ok(Seen {
         name: format!("one shop on PostgreSQL, {} expiries a second", scale.rate),
+        shops: 1,
         lag: Lag::of(shop.database.column(LAG)?),
         memory: daemon.memory()?,
         threads: daemon.threads,
