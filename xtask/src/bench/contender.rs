@@ -1,4 +1,4 @@
-//! The three that are compared: a sweep, one hand-written statement, and a loop over rows.
+//! Those that are compared: a sweep, one hand-written statement, the same in batches, and a loop over rows.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -18,22 +18,28 @@ pub(super) enum Contender {
     Sweep,
     /// One statement through `psql`.
     ByHand,
+    /// The same in short transactions with a ledger.
+    InBatches,
     /// One row at a time.
     RowByRow,
 }
 
 impl Contender {
-    pub(super) const ALL: [Self; 3] = [Self::Sweep, Self::ByHand, Self::RowByRow];
+    pub(super) const ALL: [Self; 4] = [Self::Sweep, Self::ByHand, Self::InBatches, Self::RowByRow];
 
     /// As the tables name it.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Sweep => "`unreserve sweep`",
             Self::ByHand => "hand-written statement",
+            Self::InBatches => "the same in batches, with a ledger",
             Self::RowByRow => "row-by-row loop",
         }
     }
 }
+
+/// Reservations a batch: as many as a sweep takes in the time that it holds the shop's rows.
+const BATCH: u32 = 190;
 
 /// The programs behind the contenders.
 #[derive(Debug)]
@@ -52,7 +58,8 @@ impl Contenders {
         if let Some(statement) = self.index_wanted(database)? {
             return Err(BenchError::Index(statement));
         }
-        self.launcher.run(&self.unreserve(database, &["setup"])).map(drop)
+        self.launcher.run(&self.unreserve(database, &["setup"]))?;
+        database.run(include_str!("by_hand_in_batches.sql"))
     }
 
     fn index_wanted(&self, database: &Database) -> Result<Option<String>, BenchError> {
@@ -85,6 +92,12 @@ impl Contenders {
                 let mut command = Command::new(&self.psql);
                 command.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "-d", url, "-f"]);
                 command.arg(self.launcher.directory.join(BY_HAND));
+                command
+            }
+            Contender::InBatches => {
+                let mut command = Command::new(&self.psql);
+                let call = format!("CALL unreserve.by_hand_in_batches({BATCH})");
+                command.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "-d", url, "-c", &call]);
                 command
             }
             Contender::RowByRow => {

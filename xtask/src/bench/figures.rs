@@ -93,24 +93,26 @@ pub(super) fn whole(count: u64) -> f64 {
 pub(super) struct Size {
     pub(super) due: u64,
     /// In the order of [`Contender::ALL`].
-    pub(super) series: [Series; 3],
+    pub(super) series: [Series; 4],
 }
 
 impl Size {
     pub(super) fn of(&self, contender: Contender) -> &Series {
-        let [sweep, by_hand, row_by_row] = &self.series;
+        let [sweep, by_hand, in_batches, row_by_row] = &self.series;
         match contender {
             Contender::Sweep => sweep,
             Contender::ByHand => by_hand,
+            Contender::InBatches => in_batches,
             Contender::RowByRow => row_by_row,
         }
     }
 
     pub(super) fn of_mut(&mut self, contender: Contender) -> &mut Series {
-        let [sweep, by_hand, row_by_row] = &mut self.series;
+        let [sweep, by_hand, in_batches, row_by_row] = &mut self.series;
         match contender {
             Contender::Sweep => sweep,
             Contender::ByHand => by_hand,
+            Contender::InBatches => in_batches,
             Contender::RowByRow => row_by_row,
         }
     }

@@ -120,7 +120,10 @@ mod tests {
     }
 
     fn size(due: u64, sweep_ms: u64, memory: u64) -> Size {
-        Size { due, series: [series(sweep_ms, due, memory), series(100, due, 1), series(900, due, 1)] }
+        Size {
+            due,
+            series: [series(sweep_ms, due, memory), series(100, due, 1), series(200, due, 1), series(900, due, 1)],
+        }
     }
 
     #[test]
