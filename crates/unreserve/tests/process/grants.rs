@@ -8,6 +8,7 @@ use unreserve_testkit::servers::PASSWORD_USERS;
 
 use crate::session::Session;
 use crate::shop::{Ended, Shop};
+use crate::wait::Running;
 use crate::{audit, wait};
 
 /// A role of one test; roles belong to the whole server, so it is dropped in the end.
@@ -62,8 +63,14 @@ fn the_printed_grants_are_enough_for_every_command_and_leave_the_ledger_append_o
     ] {
         run_as(&shop, &role.name, arguments).expect(0);
     }
+    shop.fill(&mut session, "b", 5);
+    let mut daemon = shop.command_in("state", &shop.url_as(&role.name), &["daemon"]);
+    let daemon = Running::start(&mut daemon);
+    wait::until("the daemon has released", Duration::from_secs(30), || audit::due(&mut session) == 0);
+    daemon.signal("TERM");
+    let daemon = Ended::new(&daemon.output()).expect(0);
+    assert!(!daemon.stderr.contains("\"warn\"") && !daemon.stderr.contains("\"error\""), "{}", daemon.stderr);
     audit::all_holds(&mut session);
-    assert_eq!(audit::due(&mut session), 0);
 
     let mut theirs = Session::open(&shop.url_as(&role.name));
     for statement in [
