@@ -35,7 +35,7 @@ impl Default for Arguments {
 }
 
 /// Nothing planted, clocks that lie as the seed has it.
-const SETUP: Setup = Setup { mutation: None, skew: 0, trace: false };
+const SETUP: Setup = Setup { mutation: None, skew: 0, trace: false, daemons: true };
 
 /// Plays, and fails where a seed does.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -74,6 +74,9 @@ struct Sums {
     commits: AtomicU64,
     longest_wait: AtomicU64,
     circles: AtomicU64,
+    due: AtomicU64,
+    hindered: AtomicU64,
+    successions: AtomicU64,
     failed: Mutex<Vec<String>>,
 }
 
@@ -95,12 +98,16 @@ fn play_many(arguments: &Arguments) -> Result<(), Failure> {
     let failed = sums.failed.lock().map(|failed| failed.len()).unwrap_or(usize::MAX);
     say::line(&format!(
         "{} seeds: {} reservations released, {} transactions; the shop waited {} ms behind us at most, and lost {} \
-         circles of three in which we had just begun to wait",
+         circles of three in which we had just begun to wait; the duty went to another {} times, and outside faults \
+         nothing was due for longer than {} ms, {} ms where the shop was in the way",
         count(&sums.played),
         count(&sums.releases),
         count(&sums.commits),
         count(&sums.longest_wait) / 1_000,
         count(&sums.circles),
+        count(&sums.successions),
+        count(&sums.due) / 1_000,
+        count(&sums.hindered) / 1_000,
     ));
     if failed == 0 { Ok(()) } else { Err(Failure::Simulator(format!("{failed} seeds break an invariant"))) }
 }
@@ -118,6 +125,9 @@ fn play_next(arguments: &Arguments, sums: &Sums) -> bool {
             sums.commits.fetch_add(outcome.commits, Ordering::Relaxed);
             sums.longest_wait.fetch_max(outcome.longest_wait.max(0).unsigned_abs(), Ordering::Relaxed);
             sums.circles.fetch_add(outcome.circles, Ordering::Relaxed);
+            sums.due.fetch_max(outcome.longest_due.0.max(0).unsigned_abs(), Ordering::Relaxed);
+            sums.hindered.fetch_max(outcome.longest_due.1.max(0).unsigned_abs(), Ordering::Relaxed);
+            sums.successions.fetch_add(outcome.successions, Ordering::Relaxed);
             None
         }
         Ok(Err(failed)) => Some(failed.to_string()),

@@ -12,6 +12,7 @@ use unreserve_engine::model::{BatchId, Key, SweepId};
 use super::books::{self, Tables};
 use super::journal::{Commit, Event, Note};
 use super::own::BatchRow;
+use super::punctual::{self, Instants, Punctual};
 use super::store::{OurPart, State};
 use super::world::{ON_HAND, STOCK, Told};
 
@@ -83,6 +84,8 @@ pub struct Auditor {
     /// How often somebody of the shop, who had waited long for somebody else of the shop, was the victim of a circle in
     /// which we had waited for a moment. Yielding early does not save him: it is told, and not counted as ours.
     pub circles: u64,
+    /// Who looks whether those who watch are in time.
+    punctual: Punctual,
 }
 
 impl Auditor {
@@ -104,6 +107,7 @@ impl Auditor {
             commits: 0,
             longest_wait: 0,
             circles: 0,
+            punctual: Punctual::new(tables),
         })
     }
 
@@ -118,6 +122,7 @@ impl Auditor {
             match event {
                 Event::Committed(commit) => self.committed(state, &commit)?,
                 Event::LockedDue { sweep, locked, skipped } => {
+                    self.punctual.hinder(skipped.iter().cloned());
                     let sweep = self.sweeps.entry(sweep).or_default();
                     sweep.excused.extend(skipped);
                     sweep.locked.extend(locked);
@@ -125,11 +130,14 @@ impl Auditor {
                 Event::StockBusy { sweep, table, key } => {
                     let all = books::reservations(self.tables, state).into_iter();
                     let holders = all.filter(|(_, row)| row.stock == (table, key.clone())).map(|(_, row)| row.order);
+                    let holders: Vec<Key> = holders.collect();
+                    self.punctual.hinder(holders.iter().cloned());
                     self.sweeps.entry(sweep).or_default().excused.extend(holders);
                 }
                 Event::Undone { sweep } => {
                     let sweep = self.sweeps.entry(sweep).or_default();
                     let undone = std::mem::take(&mut sweep.locked);
+                    self.punctual.hinder(undone.iter().cloned());
                     sweep.excused.extend(undone);
                 }
                 Event::ShopWaited { since, micros, in_vain } => {
@@ -400,6 +408,52 @@ impl Auditor {
             return Ok(());
         }
         Err(violation("I9", format!("a sweep reports {told:?}, the books have {known:?}")))
+    }
+
+    /// Whether those who watch are in time.
+    ///
+    /// # Errors
+    /// They are not.
+    pub fn in_time(&mut self, state: &State, profile: &str, instants: Instants) -> Result<(), Violation> {
+        self.punctual.look(state, profile, instants)
+    }
+
+    /// Whoever is on duty from that host is lost now; another has to follow.
+    pub fn lose(&mut self, host: String, instants: Instants) {
+        self.punctual.lose(host, instants);
+    }
+
+    /// How long something was due at most while those who watch had to be in time, in microseconds: what nobody of the
+    /// shop stood in the way of, and what somebody did.
+    #[must_use]
+    pub fn longest_due(&self) -> (i64, i64) {
+        self.punctual.longest
+    }
+
+    /// How often the duty went to another host.
+    #[must_use]
+    pub fn successions(&self) -> u64 {
+        self.punctual.successions
+    }
+
+    /// The host that is on duty.
+    #[must_use]
+    pub fn on_duty(&self) -> Option<&str> {
+        self.punctual.on_duty()
+    }
+
+    /// Nothing is due any more but what is set aside.
+    ///
+    /// # Errors
+    /// Something is: `invariant` says what that breaks.
+    pub fn nothing_left(
+        &self,
+        state: &State,
+        profile: &str,
+        (now, invariant, when): (i64, &'static str, &str),
+    ) -> Result<(), Violation> {
+        let due = punctual::due(self.tables, state, profile, now);
+        if due.is_empty() { Ok(()) } else { Err(violation(invariant, format!("still due {when} are {due:?}"))) }
     }
 
     /// I7: once the faults have ended, nothing is due any more.

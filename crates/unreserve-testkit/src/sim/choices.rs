@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::database::{CommitFate, Weather};
+use super::world::RECOVERY;
 
 /// A source of chance. A choice of 0 is always the quiet one, so that a schedule is shrunk by writing zeros. Everybody
 /// has a stream of his own, so that what is left out of one moves nothing in the others.
@@ -125,6 +126,8 @@ pub struct ChosenWeather {
     pub trouble: u32,
     /// Until when somebody is held up on purpose.
     pub disturbed_until: Arc<AtomicI64>,
+    /// Until when nobody who watches has to be in time.
+    pub unsettled_until: Arc<AtomicI64>,
 }
 
 impl Weather for ChosenWeather {
@@ -138,6 +141,7 @@ impl Weather for ChosenWeather {
         }
         let late = self.choices.one_of(&[1_000, 40_000, 900_000, 5_000_000]);
         self.disturbed_until.fetch_max(now.saturating_add(late), Ordering::Relaxed);
+        self.unsettled_until.fetch_max(now.saturating_add(late).saturating_add(RECOVERY), Ordering::Relaxed);
         let fates = [CommitFate::LostBefore, CommitFate::LostAfter, CommitFate::Late(late)];
         fates.get(self.choices.pick(fates.len())).copied().unwrap_or(CommitFate::Arrives)
     }
@@ -146,6 +150,7 @@ impl Weather for ChosenWeather {
         let time = if self.trouble == 0 { 0 } else { self.choices.one_of(&[0, 1_000, 300_000, 2_000_000]) };
         if time > 0 {
             self.disturbed_until.fetch_max(now.saturating_add(time), Ordering::Relaxed);
+            self.unsettled_until.fetch_max(now.saturating_add(time).saturating_add(RECOVERY), Ordering::Relaxed);
         }
         time
     }

@@ -71,10 +71,10 @@ impl Executor {
         task.frozen_until = 0;
     }
 
-    /// Somebody is not polled until an instant.
+    /// Somebody is not polled until an instant, or until he was not to be polled anyway.
     pub fn freeze(&mut self, place: usize, until: i64) {
         if let Some(task) = self.tasks.get_mut(place) {
-            task.frozen_until = until;
+            task.frozen_until = task.frozen_until.max(until);
         }
     }
 
@@ -82,6 +82,11 @@ impl Executor {
     #[must_use]
     pub fn name(&self, place: usize) -> &str {
         self.tasks.get(place).map_or("", |task| task.name.as_str())
+    }
+
+    /// Everybody's places.
+    pub fn places(&self) -> std::ops::Range<usize> {
+        0..self.tasks.len()
     }
 
     /// Whether somebody still has something to do.

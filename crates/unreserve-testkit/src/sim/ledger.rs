@@ -96,7 +96,9 @@ async fn held_by(link: &mut Link, holder: &Holder, profile: &str) -> Result<Acqu
     }
 }
 
-fn duty_row(profile: &str) -> String {
+/// The lease that says who is on duty for a profile.
+#[must_use]
+pub(super) fn duty_row(profile: &str) -> String {
     format!("{profile} on duty")
 }
 
@@ -104,45 +106,53 @@ fn duty_row(profile: &str) -> String {
 pub(super) async fn take_duty(link: &mut Link, profile: &str, holder: &Holder) -> Result<Acquired, ShopError> {
     let row = duty_row(profile);
     let tx = link.begin(PATIENCE).await?;
-    if let Err(error) = link.statement(tx).await {
-        link.rollback(tx).await;
-        return Err(error);
-    }
-    let taken = {
-        let now = link.now();
-        let connection = link.connection().unwrap_or(0);
-        let mut state = link.database.state();
-        let lease = state.own.leases.get(&row).cloned().unwrap_or_default();
-        let free = is_free(&state, &lease, holder, now.saturating_sub(SILENT));
-        if free {
-            let taken = Lease { holder: Some(holder.clone()), heard_at: now, connection, ..lease };
-            state.put_own(tx, OwnWrite::Lease(row.clone(), taken));
+    match try_take_duty(link, tx, &row, holder).await {
+        Ok(true) => return link.commit(tx).await.map(|()| Acquired::Yes),
+        Ok(false) => link.rollback(tx).await,
+        Err(error) => {
+            link.rollback(tx).await;
+            return Err(error);
         }
-        free
-    };
-    if taken {
-        return link.commit(tx).await.map(|()| Acquired::Yes);
     }
-    link.rollback(tx).await;
     held_by(link, holder, &row).await
+}
+
+async fn try_take_duty(link: &mut Link, tx: TxId, row: &str, holder: &Holder) -> Result<bool, ShopError> {
+    link.statement(tx).await?;
+    link.database.lock(tx, &RowId::lease(row), Mode::NoKeyUpdate).await?;
+    let now = link.now();
+    let connection = link.connection().unwrap_or(0);
+    let mut state = link.database.state();
+    let lease = state.own.leases.get(row).cloned().unwrap_or_default();
+    let shares = state.mutation == Some(Mutation::SharesTheDuty);
+    let free = shares || is_free(&state, &lease, holder, now.saturating_sub(SILENT));
+    if free {
+        let taken = Lease { holder: Some(holder.clone()), heard_at: now, connection, ..lease };
+        state.put_own(tx, OwnWrite::Lease(row.to_owned(), taken));
+    }
+    Ok(free)
 }
 
 /// Lets the next one watch.
 pub(super) async fn leave_duty(link: &mut Link, profile: &str, token: &str) -> Result<(), ShopError> {
     let row = duty_row(profile);
     let tx = link.begin(PATIENCE).await?;
-    if let Err(error) = link.statement(tx).await {
+    if let Err(error) = try_leave_duty(link, tx, &row, token).await {
         link.rollback(tx).await;
         return Err(error);
     }
-    {
-        let mut state = link.database.state();
-        if holds(&state, &row, token) {
-            let lease = state.own.leases.get(&row).cloned().unwrap_or_default();
-            state.put_own(tx, OwnWrite::Lease(row, Lease { holder: None, ..lease }));
-        }
-    }
     link.commit(tx).await
+}
+
+async fn try_leave_duty(link: &mut Link, tx: TxId, row: &str, token: &str) -> Result<(), ShopError> {
+    link.statement(tx).await?;
+    link.database.lock(tx, &RowId::lease(row), Mode::NoKeyUpdate).await?;
+    let mut state = link.database.state();
+    if holds(&state, row, token) && state.mutation != Some(Mutation::KeepsTheDuty) {
+        let lease = state.own.leases.get(row).cloned().unwrap_or_default();
+        state.put_own(tx, OwnWrite::Lease(row.to_owned(), Lease { holder: None, ..lease }));
+    }
+    Ok(())
 }
 
 /// The committed batch of that identity.

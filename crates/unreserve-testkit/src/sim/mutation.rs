@@ -31,4 +31,18 @@ pub enum Mutation {
     IgnoresTheFence,
     /// The process's clock decides what has expired.
     BelievesTheProcess,
+    /// A watch does not look again once there was trouble.
+    ForgetsToLook,
+    /// A watch rests until the next expiry that it knows of, by its own clock, however far that is.
+    TrustsItsClock,
+    /// A watch that stands by never looks whether it must step in.
+    NeverStepsIn,
+    /// A watch looks every few seconds, and not when something expires.
+    MissesExpiries,
+    /// A watch that has nothing to do looks every half a minute.
+    LooksTooSeldom,
+    /// Whoever asks for it is on duty.
+    SharesTheDuty,
+    /// A watch that ends stays on duty.
+    KeepsTheDuty,
 }

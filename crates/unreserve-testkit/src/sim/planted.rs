@@ -6,7 +6,7 @@ use super::run::play;
 use super::seeds::{REGRESSIONS, play_seed, regressions};
 use super::world::Setup;
 
-const PLAIN: Setup = Setup { mutation: None, skew: 0, trace: false };
+const PLAIN: Setup = Setup { mutation: None, skew: 0, trace: false, daemons: true };
 
 /// How many seeds a planted fault may hide from.
 const SEEDS: u64 = 400;
@@ -68,7 +68,7 @@ fn finds_a_ledger_that_forgets() {
 
 #[test]
 fn finds_an_order_that_is_never_released() {
-    finds(Mutation::OverlooksOrders, &["I7"]);
+    finds(Mutation::OverlooksOrders, &["I7", "late", "takeover"]);
 }
 
 #[test]
@@ -97,24 +97,65 @@ fn finds_a_batch_without_the_lease() {
 }
 
 #[test]
+fn finds_a_watch_that_does_not_look_again_after_trouble() {
+    finds(Mutation::ForgetsToLook, &["I7", "late", "takeover", "duty"]);
+}
+
+#[test]
+fn finds_a_watch_that_trusts_its_own_clock_after_a_suspend() {
+    finds(Mutation::TrustsItsClock, &["late"]);
+}
+
+#[test]
+fn finds_a_watch_that_never_steps_in() {
+    finds(Mutation::NeverStepsIn, &["takeover", "late"]);
+}
+
+#[test]
+fn finds_a_watch_that_misses_expiries() {
+    finds(Mutation::MissesExpiries, &["late"]);
+}
+
+#[test]
+fn finds_a_watch_that_looks_too_seldom() {
+    finds(Mutation::LooksTooSeldom, &["late", "takeover"]);
+}
+
+#[test]
+fn finds_two_who_are_on_duty_at_once() {
+    finds(Mutation::SharesTheDuty, &["duty"]);
+}
+
+#[test]
+fn finds_a_watch_that_ends_and_stays_on_duty() {
+    finds(Mutation::KeepsTheDuty, &["stop"]);
+}
+
+#[test]
 fn the_engine_keeps_every_invariant() {
-    let (mut releases, mut commits) = (0, 0);
+    let (mut releases, mut commits, mut successions) = (0, 0, 0);
     for seed in 0..200 {
         match play_seed(seed, 500, PLAIN).unwrap() {
-            Ok(outcome) => (releases, commits) = (releases + outcome.releases, commits + outcome.commits),
+            Ok(outcome) => {
+                releases += outcome.releases;
+                commits += outcome.commits;
+                successions += outcome.successions;
+            }
             Err(failed) => panic!("{failed}"),
         }
     }
     // A run in which nothing happens keeps every invariant as well.
     assert!(releases > 500 && commits > 5_000, "{releases} releases, {commits} commits");
+    assert!(successions > 50, "{successions} successions");
 }
 
 #[test]
 fn seeds_that_once_showed_a_fault_show_none() {
     let list = regressions(REGRESSIONS).unwrap();
     assert!(!list.is_empty());
-    for (seed, steps, what) in list {
-        if let Err(failed) = play_seed(seed, steps, PLAIN).unwrap() {
+    // The first of them are from before anybody watched.
+    for ((seed, steps, what), daemons) in list.iter().flat_map(|one| [(one, false), (one, true)]) {
+        if let Err(failed) = play_seed(*seed, *steps, Setup { daemons, ..PLAIN }).unwrap() {
             panic!("{what}: {failed}");
         }
     }

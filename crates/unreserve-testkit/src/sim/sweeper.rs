@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use unreserve_engine::model::{Holder, SweepId};
+use unreserve_engine::model::SweepId;
 use unreserve_engine::report::report_sweep;
 use unreserve_engine::shop::{CheckedShop, Shop, ShopError};
-use unreserve_engine::sweep::{Clock, Silent, Stop, SweepRequest, dry_sweep, sweep};
+use unreserve_engine::sweep::{Clock, Silent, Stop, SweepError, SweepOutcome, SweepRequest, dry_sweep, sweep};
 
 use super::choices::Choices;
 use super::faults::Faulty;
@@ -18,6 +18,14 @@ use crate::shops::{Access, LOCK_WAIT};
 /// Which of them it is, in a place of his own: a machine and a lock file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place(pub(super) usize);
+
+impl Place {
+    /// The machine.
+    #[must_use]
+    pub(super) fn host(self) -> String {
+        format!("host {}", self.0)
+    }
+}
 
 /// Sweeps again and again, until everybody is to finish.
 pub(super) async fn sweep_for_ever(world: Arc<World>, choices: Choices, place: Place, begins_in: i64) {
@@ -36,20 +44,14 @@ pub(super) async fn sweep_for_ever(world: Arc<World>, choices: Choices, place: P
             let most = if choices.happens(50) { 2 } else { 5_000 };
             once(&world, &choices, place, &clock, (size, most)).await;
         }
-        world.think(&choices, &[30_000, 10_000, 100_000, 1_000_000, 3_000_000]).await;
+        world.ponder(&choices, &[30_000, 10_000, 100_000, 1_000_000, 3_000_000]).await;
     }
 }
 
 fn request(world: &World, place: Place, (batch_size, max_orders): (u32, u64)) -> SweepRequest {
-    let number = world.number();
     SweepRequest {
         sweep_id: SweepId::new(),
-        holder: Holder {
-            token: format!("token {number} of {}", place.0),
-            host: format!("host {}", place.0),
-            process_id: u32::try_from(number).unwrap_or(0),
-            lock_file: "/var/lib/unreserve/lock".to_owned(),
-        },
+        holder: world.holder(place),
         version: "simulated".to_owned(),
         batch_size,
         max_orders,
@@ -59,7 +61,8 @@ fn request(world: &World, place: Place, (batch_size, max_orders): (u32, u64)) ->
     }
 }
 
-async fn open<'c>(
+/// A shop that meets trouble.
+pub(super) async fn open<'c>(
     world: &Arc<World>,
     choices: &Choices,
     clock: &'c dyn Clock,
@@ -69,7 +72,8 @@ async fn open<'c>(
     Ok(Faulty::new(checked, Arc::new(ChosenTroubles(Arc::clone(world), choices.clone())), clock))
 }
 
-fn connect(world: &World) -> MemoryShop {
+/// A way to the database.
+pub(super) fn connect(world: &World) -> MemoryShop {
     MemoryShop::connect(&world.database, Access::Owner, Duration::from_secs(5))
 }
 
@@ -91,8 +95,20 @@ pub(super) async fn once(
     sizes: (u32, u64),
 ) -> bool {
     let Ok(mut shop) = open(world, choices, clock, connect(world)).await else { return false };
-    let request = request(world, place, sizes);
-    let swept = sweep(&mut shop, clock, &request, &mut Silent).await;
+    let swept = sweep_and_tell(world, &mut shop, clock, (place, sizes.0, sizes.1), &Stop::default()).await;
+    swept.is_ok_and(|outcome| outcome.stopped_by.is_none() && !outcome.facts.remaining_due)
+}
+
+/// One sweep of a shop that is open, and its report.
+pub(super) async fn sweep_and_tell(
+    world: &World,
+    shop: &mut dyn CheckedShop,
+    clock: &LyingClock,
+    (place, batch_size, max_orders): (Place, u32, u64),
+    stop: &Stop,
+) -> Result<SweepOutcome, SweepError> {
+    let request = SweepRequest { stop: stop.clone(), ..request(world, place, (batch_size, max_orders)) };
+    let swept = sweep(shop, clock, &request, &mut Silent).await;
     match &swept {
         Ok(outcome) => {
             let stopped = outcome.stopped_by.as_ref().map(ToString::to_string);
@@ -102,8 +118,8 @@ pub(super) async fn once(
         }
         Err(error) => world.trace(|| format!("sweeper {} does not begin: {error}", place.0)),
     }
-    let Ok(outcome) = swept else { return false };
-    if let Some((record, entries)) = ledger_of(&mut shop, request.sweep_id).await {
+    let outcome = swept?;
+    if let Some((record, entries)) = ledger_of(shop, request.sweep_id).await {
         let report = report_sweep(&outcome, &record, Some(&entries), "memory");
         world.tell(Told {
             sweep_id: report.sweep_id,
@@ -114,5 +130,5 @@ pub(super) async fn once(
             changes: report.changes.map_or(0, |changes| changes.len()),
         });
     }
-    outcome.stopped_by.is_none() && !outcome.facts.remaining_due
+    Ok(outcome)
 }

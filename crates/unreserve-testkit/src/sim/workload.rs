@@ -53,13 +53,24 @@ impl Person {
     /// A customer: order after order.
     pub(super) async fn shop(mut self) {
         while !self.world.is_closing() {
-            self.world.think(&self.choices, &[10_000, 1_000, 40_000, 200_000]).await;
-            let lifetime = self.choices.one_of(&[80_000, 20_000, 300_000, 1_200_000]);
+            self.world.ponder(&self.choices, &[10_000, 1_000, 40_000, 200_000]).await;
+            let lifetime = self.choices.one_of(&[80_000_i64, 20_000, 300_000, 1_200_000]);
+            let lifetime = lifetime.saturating_mul(self.world.crew().slowness);
             let Ok(Some(order)) = self.check_out(lifetime).await else {
                 self.client.rollback().await;
                 continue;
             };
             self.decide(&order, lifetime).await;
+        }
+    }
+
+    /// One who orders something that is there, and is not seen again.
+    pub(super) async fn order_once(mut self, lifetime: i64) {
+        for _ in 0..20 {
+            if self.restock_one(0).await.is_ok() && matches!(self.check_out(lifetime).await, Ok(Some(_))) {
+                return;
+            }
+            self.client.rollback().await;
         }
     }
 
@@ -283,7 +294,7 @@ impl Person {
     /// Somebody of the staff: one thing after the other.
     pub(super) async fn work(mut self) {
         while !self.world.is_closing() {
-            self.world.think(&self.choices, &[80_000, 5_000, 300_000, 2_000_000]).await;
+            self.world.ponder(&self.choices, &[80_000, 5_000, 300_000, 2_000_000]).await;
             let act = self.choices.pick(7);
             let done = match act {
                 0 => Ok(()),
@@ -302,7 +313,12 @@ impl Person {
     }
 
     async fn restock(&mut self) -> Result<(), ShopError> {
-        let Some((pool, item)) = STOCK.get(self.choices.pick(STOCK.len())).copied() else { return Ok(()) };
+        let place = self.choices.pick(STOCK.len());
+        self.restock_one(place).await
+    }
+
+    async fn restock_one(&mut self, place: usize) -> Result<(), ShopError> {
+        let Some((pool, item)) = STOCK.get(place).copied() else { return Ok(()) };
         self.client.begin().await?;
         self.client.add(pool.table(), &[(pool.on_hand(), 7)], &[("id", Datum::Integer(item))]).await?;
         self.note(|table| Note::Restocked(table, Key::single(item.to_string()), 7), pool);

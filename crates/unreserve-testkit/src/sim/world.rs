@@ -1,19 +1,23 @@
 //! What everybody in a run shares: the database, the choices, and what is told to the auditor.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use unreserve_engine::model::SweepId;
+use unreserve_engine::model::{Holder, SweepId};
 use unreserve_engine::plan::{Plan, Policy, request, resolve};
 use unreserve_engine::profile::{check, parse};
 use unreserve_engine::shop::{Shop as _, ShopErrorKind};
 
 use super::choices::{Choices, ChosenWeather};
+use super::crew::Crew;
+use super::daemon::Reins;
 use super::database::Database;
 use super::faults::{Trouble, Troubles};
 use super::mutation::Mutation;
 use super::shop::MemoryShop;
+use super::sweeper::Place;
 use super::time::Pace;
 use crate::failure::Failure;
 use crate::shops::{Access, Pool, Rules, malikli_tables};
@@ -54,9 +58,22 @@ pub struct World {
     told: Mutex<Vec<Told>>,
     trace: Option<Mutex<Vec<String>>>,
     closing: AtomicBool,
+    over: AtomicBool,
     disturbed_until: Arc<AtomicI64>,
+    unsettled_until: Arc<AtomicI64>,
     count: AtomicU64,
+    /// A planted fault.
+    pub mutation: Option<Mutation>,
+    /// Whether some of those who sweep may watch.
+    pub daemons: bool,
+    crew: OnceLock<Crew>,
+    reins: Mutex<BTreeMap<usize, Reins>>,
+    given_up: Mutex<Option<String>>,
 }
+
+/// After a fault everybody who watches is back at work so soon, in microseconds: a pause of 30 s at most, within a sweep
+/// or between two looks, on a clock that takes a tenth longer for it; a call that is held for 4 s; and a look.
+pub const RECOVERY: i64 = 45_000_000;
 
 /// The pools with the rows that there are in each.
 pub const STOCK: [(Pool, i64); 5] =
@@ -74,6 +91,8 @@ pub struct Setup {
     pub skew: i64,
     /// Whether what happens is written down.
     pub trace: bool,
+    /// Whether some of those who sweep may watch.
+    pub daemons: bool,
 }
 
 impl World {
@@ -89,9 +108,13 @@ impl World {
         });
         let lies = lies.collect();
         let disturbed_until = Arc::new(AtomicI64::new(0));
-        let shared = Arc::clone(&disturbed_until);
-        let weather =
-            ChosenWeather { choices: choices.stream(), trouble: trouble.saturating_mul(2), disturbed_until: shared };
+        let unsettled_until = Arc::new(AtomicI64::new(0));
+        let weather = ChosenWeather {
+            choices: choices.stream(),
+            trouble: trouble.saturating_mul(2),
+            disturbed_until: Arc::clone(&disturbed_until),
+            unsettled_until: Arc::clone(&unsettled_until),
+        };
         let database = Database::new(Pace::Led, Arc::new(weather));
         {
             let mut state = database.state();
@@ -113,8 +136,15 @@ impl World {
             told: Mutex::default(),
             trace: setup.trace.then(Mutex::default),
             closing: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             disturbed_until,
+            unsettled_until,
             count: AtomicU64::new(0),
+            mutation: setup.mutation,
+            daemons: setup.daemons,
+            crew: OnceLock::new(),
+            reins: Mutex::default(),
+            given_up: Mutex::default(),
         }))
     }
 
@@ -166,6 +196,79 @@ impl World {
         self.closing.load(Ordering::Relaxed)
     }
 
+    /// Says who is at work.
+    pub fn engage(&self, crew: Crew) {
+        // Only the first word counts.
+        let _ = self.crew.set(crew);
+    }
+
+    /// Who is at work.
+    #[must_use]
+    pub fn crew(&self) -> Crew {
+        self.crew.get().copied().unwrap_or_default()
+    }
+
+    /// Another identity for a process in that place.
+    #[must_use]
+    pub(super) fn holder(&self, place: Place) -> Holder {
+        let number = self.number();
+        Holder {
+            token: format!("token {number} of {}", place.0),
+            host: place.host(),
+            process_id: u32::try_from(number).unwrap_or(0),
+            lock_file: "/var/lib/unreserve/lock".to_owned(),
+        }
+    }
+
+    /// The reins of a watch that begins in that place.
+    #[must_use]
+    pub fn take_reins(&self, place: usize) -> Reins {
+        let reins = Reins::default();
+        self.reins.lock().unwrap_or_else(PoisonError::into_inner).insert(place, reins.clone());
+        reins
+    }
+
+    /// Everybody who watches is to end.
+    pub fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        let reins = std::mem::take(&mut *self.reins.lock().unwrap_or_else(PoisonError::into_inner));
+        reins.values().for_each(Reins::stop);
+    }
+
+    /// Whether everybody who watches is to end.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Somebody who should watch for ever has given up.
+    pub fn give_up(&self, why: String) {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    }
+
+    /// Why somebody has given up.
+    #[must_use]
+    pub fn given_up(&self) -> Option<String> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Something went wrong that those who watch get over.
+    pub fn unsettle(&self) {
+        self.excuse(RECOVERY);
+    }
+
+    /// Nobody has to be in time for so long from now on.
+    pub fn excuse(&self, micros: i64) {
+        let until = self.database.time.now().saturating_add(micros);
+        self.unsettled_until.fetch_max(until, Ordering::Relaxed);
+    }
+
+    /// Until when nobody has to be in time.
+    #[must_use]
+    pub fn unsettled_until(&self) -> i64 {
+        self.unsettled_until.load(Ordering::Relaxed)
+    }
+
     /// Somebody was held up on purpose: whoever waits for him until then waits longer than he otherwise would.
     pub fn disturb(&self, micros: i64) {
         let until = self.database.time.now().saturating_add(micros);
@@ -181,6 +284,11 @@ impl World {
     /// Waits.
     pub async fn sleep(&self, micros: i64) {
         self.database.time.sleep(micros).await;
+    }
+
+    /// Waits for one of these times, as slowly as this shop lives.
+    pub async fn ponder(&self, choices: &Choices, times: &[i64]) {
+        self.sleep(choices.one_of(times).saturating_mul(self.crew().slowness)).await;
     }
 
     /// Waits for one of these times.
@@ -233,6 +341,7 @@ impl Troubles for ChosenTroubles {
         let troubles = [Trouble::Slow(time), Trouble::Reject(kind), Trouble::FailAfter, Trouble::Hold(time)];
         let trouble = troubles.get(choices.pick(troubles.len())).copied().unwrap_or(Trouble::None);
         world.trace(|| format!("{call} meets trouble: {trouble:?}"));
+        world.unsettle();
         if let Trouble::Slow(time) | Trouble::Hold(time) = trouble {
             let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
             // A slow clock makes it longer, and the lock goes only when the batch ends.
