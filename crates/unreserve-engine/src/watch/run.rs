@@ -77,6 +77,7 @@ struct Ahead {
 struct Left {
     due: u64,
     again_at: Duration,
+    /// The first expiry since then that was known of: what expires then may take the place of what was left.
     expires_at: Option<Duration>,
 }
 
@@ -86,7 +87,7 @@ struct Watch<'w, 's> {
     watching: &'w Watching,
     shop: Option<Box<dyn CheckedShop + 's>>,
     opened_at: Duration,
-    /// Whether a sweep went well.
+    /// Whether a sweep went well, or another instance is on duty: a mistake is none of the very beginning then.
     fits: bool,
     /// When it was last heard of on duty; nothing where it is not on duty.
     on_duty_at: Option<Duration>,
@@ -185,6 +186,7 @@ impl<'s> Watch<'_, 's> {
                 Ok(None)
             }
             Acquired::HeldBy { holder, .. } => {
+                self.fits = true;
                 self.on_duty_at = None;
                 self.ahead = None;
                 self.post.tell(&Standing::StandingBy { says: format!("another instance is on duty: {holder}") });
@@ -200,6 +202,9 @@ impl<'s> Watch<'_, 's> {
         let expires_at = expires_in(&outlook).map(|until| asked_at.saturating_add(until));
         let ahead = Ahead { asked_at, due: outlook.due_orders, next_expiry: outlook.next_expiry, expires_at };
         self.ahead = Some(ahead);
+        if let Some(left) = &mut self.left {
+            left.expires_at = [left.expires_at, expires_at].into_iter().flatten().min();
+        }
         Ok(ahead)
     }
 
