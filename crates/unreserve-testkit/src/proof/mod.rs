@@ -14,6 +14,7 @@ mod chance;
 mod clock;
 mod clocks;
 mod customer;
+mod daemons;
 mod deadlocks;
 mod hunt;
 mod instances;
@@ -167,6 +168,12 @@ pub const LAYERS: &[Layer] = &[
         number: "L7",
         tries: "eight instances at once, one that is frozen, and a pooler between",
         run: instances::run,
+    },
+    Layer {
+        name: "daemons",
+        number: "L7",
+        tries: "daemons that are killed, frozen, or lose their database or their network while they are on duty",
+        run: daemons::run,
     },
     Layer {
         name: "resources",

@@ -42,14 +42,26 @@ impl Program {
 
     /// A sweep with a state directory of that name, through an address.
     pub(super) fn sweep(&self, url: &str, state: &str, arguments: &[&str]) -> Command {
+        let mut command = self.command(url, state, &["sweep", "--format", "json", "--max-orders", "1000000"]);
+        command.args(arguments);
+        command
+    }
+
+    /// A daemon with a state directory of that name, through an address; its batches are small, so that a sweep has many.
+    pub(super) fn daemon(&self, url: &str, state: &str) -> Command {
+        let mut command = self.command(url, state, &["daemon"]);
+        command.env("UNRESERVE_BATCH_SIZE", "4").env("UNRESERVE_MAX_ORDERS", "1000000");
+        command
+    }
+
+    fn command(&self, url: &str, state: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.path);
         command.env_clear().env("HOME", self.place()).env("DATABASE_URL", url).current_dir(self.place());
         // The program has the fault that this process was told to plant.
         if let Some(mutant) = std::env::var_os("UNRESERVE_MUTANT") {
             command.env("UNRESERVE_MUTANT", mutant);
         }
-        command.args(["sweep", "--format", "json", "--max-orders", "1000000", "--profile", "shop.toml"]);
-        command.arg("--state-dir").arg(self.place().join(state)).args(arguments);
+        command.args(arguments).args(["--profile", "shop.toml", "--state-dir"]).arg(self.place().join(state));
         command
     }
 
@@ -83,6 +95,17 @@ impl Running {
     pub(super) fn start(command: &mut Command) -> Result<Self, Failure> {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Ok(Self(Some(command.spawn()?)))
+    }
+
+    /// Starts one that may say more than anybody reads.
+    pub(super) fn start_silently(command: &mut Command) -> Result<Self, Failure> {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self(Some(command.spawn()?)))
+    }
+
+    /// Its process id.
+    pub(super) fn id(&self) -> Result<u32, Failure> {
+        self.0.as_ref().map(Child::id).ok_or_else(|| Failure::new("the process has ended"))
     }
 
     fn child(&mut self) -> Result<&mut Child, Failure> {

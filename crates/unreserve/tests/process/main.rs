@@ -18,6 +18,7 @@ mod busy_shop;
 mod chance;
 mod cli_snapshots;
 mod daemon_manners;
+mod daemons;
 mod grants;
 mod instances;
 mod kill_nine;

@@ -90,15 +90,15 @@ const ARENAS: &[fn() -> Arena] = &[postgres, mariadb, sqlite];
 proof_tests!(
     on_postgres,
     super::postgres(),
-    [interleave, soak, deadlocks, kills, crashes, network, clocks, instances, resources]
+    [interleave, soak, deadlocks, kills, crashes, network, clocks, instances, daemons, resources]
 );
 proof_tests!(
     on_mariadb,
     super::mariadb(),
-    [interleave, soak, deadlocks, kills, crashes, network, clocks, instances, resources]
+    [interleave, soak, deadlocks, kills, crashes, network, clocks, instances, daemons, resources]
 );
 proof_tests!(
     on_sqlite,
     super::sqlite(),
-    [interleave, soak, deadlocks, kills, crashes, network, clocks, instances, resources]
+    [interleave, soak, deadlocks, kills, crashes, network, clocks, instances, daemons, resources]
 );
