@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use unreserve_testkit::servers::{
-    Durability, MariaDbServer, PostgresServer, SHARED_MARIADB, SHARED_POSTGRES, ServerError, find_faketime,
-    find_mariadb, find_pgbouncer, find_postgres, runs_as_root,
+    Durability, MariaDbServer, PostgresServer, SHARED_MARIADB, SHARED_POSTGRES, ServerError, find_cron, find_faketime,
+    find_mariadb, find_pgbouncer, find_postgres, find_systemd_analyze, runs_as_root,
 };
 
 use crate::programs::{cargo, has_cargo_command, run as run_program, workspace_root};
@@ -65,10 +65,13 @@ const SERVERS: &[ServerKind] = &[
     },
 ];
 
-/// What the proof needs beside the servers; its tests start it themselves.
+/// What the proof and the services' tests need beside the servers; the tests start it themselves.
 const PROGRAMS: &[Needed] = &[
     Needed { name: "PgBouncer", packages: PGBOUNCER, find: || find_pgbouncer().map(drop) },
     Needed { name: "libfaketime", packages: "faketime", find: || find_faketime().map(drop) },
+    // Without what it recommends, which is a mail server.
+    Needed { name: "cron", packages: "--no-install-recommends cron", find: || find_cron().map(drop) },
+    Needed { name: "systemd-analyze", packages: "systemd", find: || find_systemd_analyze().map(drop) },
 ];
 
 const POSTGRESQL: &str = "postgresql";
@@ -112,8 +115,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn make_available(needed: &Needed) -> Result<(), Failure> {
     match (needed.find)() {
         Ok(()) => return Ok(()),
-        Err(ServerError::NotFound | ServerError::MariaDbNotFound | ServerError::NoPooler | ServerError::NoFaketime) => {
-        }
+        Err(
+            ServerError::NotFound
+            | ServerError::MariaDbNotFound
+            | ServerError::NoPooler
+            | ServerError::NoFaketime
+            | ServerError::NoCron
+            | ServerError::NoSystemdAnalyze,
+        ) => {}
         Err(other) => return Err(other.into()),
     }
     let debian = Path::new("/etc/debian_version").exists();

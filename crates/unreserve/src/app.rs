@@ -6,6 +6,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::cli::args::{SettingsCommand, SweepArgs};
+use crate::cli::service_args::{ServiceArgs, ServiceCommand};
 use crate::cli::{self, Command, CommandLine, Shops};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -41,12 +42,15 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 }
 
 fn run_command(command_line: &CommandLine, printer: Printer) -> Result<Exit, Failure> {
-    // These two need no settings, and must work where the settings are broken.
+    // These need no settings, and must work where the settings are broken.
     match &command_line.command {
         Command::Completions(args) => {
             return for_reading(printer.result(&cli::completions::script(args)));
         }
         Command::Man(args) => return man(args.dir.as_deref(), &printer),
+        Command::Service(ServiceArgs { command: ServiceCommand::RunDetached(args) }) => {
+            return cli::service::run_detached(args);
+        }
         _ => {}
     }
     let (settings, others) = load(command_line)?;
@@ -87,6 +91,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         Command::Explain(args) => cli::explain::run(args, context),
         Command::History(args) => cli::history::run(args, context),
         Command::Profile(args) => cli::profile::run(args, context),
+        Command::Service(args) => cli::service::run(args, context),
         Command::Settings(args) => {
             let text = match &args.command {
                 SettingsCommand::Show(args) => cli::settings::show(&context.settings, &context.others, args),

@@ -115,8 +115,14 @@ fn held(purpose: Purpose, file: &mut File, path: &Path) -> Failure {
         .hint("wait for it to end; the lock goes with its process, even a killed one")
 }
 
+/// Whether a process holds the lock on this file, and so lives.
+pub(crate) fn is_held(file: &Path) -> bool {
+    let tried = File::open(file).map(|file| file.try_lock_shared());
+    matches!(tried, Ok(Err(TryLockError::WouldBlock)))
+}
+
 /// A name that a person can tell the shop by.
-fn file_name(purpose: Purpose, database: &str, profile: &str) -> PathBuf {
+pub(crate) fn file_name(purpose: Purpose, database: &str, profile: &str) -> PathBuf {
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '+' };
     let database: String = database.chars().map(plain).collect();
     // The end of an address tells more than its beginning.

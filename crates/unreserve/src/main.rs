@@ -13,6 +13,7 @@ mod opening;
 mod paint;
 mod printer;
 mod profiles;
+mod service;
 mod settings;
 mod sweeping;
 mod table;

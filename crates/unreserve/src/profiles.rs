@@ -32,6 +32,11 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
+    /// The profile as it was written.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The failure that tells every problem at its place.
     pub(crate) fn failure(&self, problems: &Problems) -> Failure {
         failure(&self.name, &self.text, problems)

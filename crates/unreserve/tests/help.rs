@@ -21,7 +21,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn the_help_of_every_command() {
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 25] = [
         &[],
         &["demo"],
         &["setup"],
@@ -34,6 +34,14 @@ fn the_help_of_every_command() {
         &["profile", "list"],
         &["profile", "show"],
         &["profile", "check"],
+        &["service"],
+        &["service", "install"],
+        &["service", "uninstall"],
+        &["service", "start"],
+        &["service", "stop"],
+        &["service", "restart"],
+        &["service", "status"],
+        &["service", "logs"],
         &["settings"],
         &["settings", "show"],
         &["settings", "reference"],

@@ -70,6 +70,29 @@ pub fn find_faketime() -> Result<PathBuf, ServerError> {
     FAKETIME.into_iter().map(PathBuf::from).find(|path| path.is_file()).ok_or(ServerError::NoFaketime)
 }
 
+/// Finds Debian's cron; it needs not run.
+///
+/// # Errors
+/// [`ServerError::NoCron`] where it is not installed; the text says how to install it.
+pub fn find_cron() -> Result<PathBuf, ServerError> {
+    find_program("cron").ok_or(ServerError::NoCron)
+}
+
+/// Finds systemd's judge of units; systemd needs not run.
+///
+/// # Errors
+/// [`ServerError::NoSystemdAnalyze`] where it is not installed; the text says how to install it.
+pub fn find_systemd_analyze() -> Result<PathBuf, ServerError> {
+    find_program("systemd-analyze").ok_or(ServerError::NoSystemdAnalyze)
+}
+
+/// A program on PATH, or where systems keep their own.
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).chain(SYSTEM_PROGRAMS.map(PathBuf::from));
+    places.find_map(|place| Some(place.join(name)).filter(|program| program.is_file()))
+}
+
 fn find_in(path: &OsStr, versioned_root: &Path) -> Option<PostgresBinaries> {
     std::env::split_paths(path).chain(newest_first(versioned_root)).find_map(|directory| both_in(&directory))
 }

@@ -10,7 +10,9 @@ mod shared;
 mod supervisor;
 
 pub use account::runs_as_root;
-pub use finding::{MariaDbBinaries, PostgresBinaries, find_faketime, find_mariadb, find_postgres};
+pub use finding::{
+    MariaDbBinaries, PostgresBinaries, find_cron, find_faketime, find_mariadb, find_postgres, find_systemd_analyze,
+};
 pub use mariadb::MariaDbServer;
 pub use pgbouncer::{PgBouncer, PoolMode, find_pgbouncer};
 pub use postgres::{Durability, PASSWORD_USERS, PostgresServer};
@@ -39,6 +41,16 @@ pub enum ServerError {
     /// The library that fakes a clock is not installed.
     #[error("libfaketime was not found; on Debian or Ubuntu: sudo apt-get update && sudo apt-get install -y faketime")]
     NoFaketime,
+    /// Debian's cron is not installed.
+    #[error(
+        "cron was not found; on Debian or Ubuntu: sudo apt-get update && sudo apt-get install -y --no-install-recommends cron"
+    )]
+    NoCron,
+    /// systemd's judge of units is not installed.
+    #[error(
+        "systemd-analyze was not found; on Debian or Ubuntu: sudo apt-get update && sudo apt-get install -y systemd"
+    )]
+    NoSystemdAnalyze,
     /// A database server refuses to run as root, and no other account was found to run it as.
     #[error("a database server does not run as root, and neither `postgres` nor `nobody` is an account here")]
     NoAccount,

@@ -73,7 +73,7 @@ pub(crate) struct SweepArgs {
     /// List every change, and log at level info
     #[arg(short, long)]
     pub(crate) verbose: bool,
-    /// Print the result only if something was wrong
+    /// Print the result only if something was wrong; another instance at work is not
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// How the result is written

@@ -9,6 +9,9 @@ pub(crate) mod history;
 pub(crate) mod man;
 pub(crate) mod named;
 pub(crate) mod profile;
+pub(crate) mod service;
+pub(crate) mod service_args;
+mod service_status;
 pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod sweep;
@@ -22,6 +25,7 @@ use crate::cli::args::{
     CompletionsArgs, DaemonArgs, DemoArgs, ExplainArgs, HistoryArgs, ManArgs, ProfileArgs, ProfileCommand,
     SettingsArgs, SettingsCommand, SetupArgs, SweepArgs,
 };
+use crate::cli::service_args::{ServiceArgs, ServiceCommand};
 use crate::settings::{DatabaseUrl, Flags};
 
 const ABOUT: &str = "Gives back the stock that unpaid orders still hold";
@@ -129,6 +133,8 @@ pub(crate) enum Command {
     History(HistoryArgs),
     /// List, show or check profiles
     Profile(ProfileArgs),
+    /// Install, start, stop and watch what runs unattended
+    Service(ServiceArgs),
     /// Show the effective settings
     Settings(SettingsArgs),
     /// Print a completion script for a shell
@@ -162,6 +168,10 @@ impl Command {
                 SettingsCommand::Reference => Shops::No,
             },
             Self::Daemon(_) => Shops::All,
+            Self::Service(args) => match args.command {
+                ServiceCommand::RunDetached(_) => Shops::No,
+                _ => Shops::All,
+            },
             Self::Demo(_) | Self::Completions(_) | Self::Man(_) => Shops::No,
         }
     }

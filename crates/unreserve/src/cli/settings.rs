@@ -83,14 +83,16 @@ fn optional<T>(setting: Option<&Sourced<T>>, write: impl Fn(&T) -> String) -> Sh
     }
 }
 
-fn format_word(format: LogFormat) -> &'static str {
+/// The word that the settings have for a format.
+pub(crate) fn format_word(format: LogFormat) -> &'static str {
     match format {
         LogFormat::Text => "text",
         LogFormat::Json => "json",
     }
 }
 
-fn level_word(level: LogLevel) -> &'static str {
+/// The word that the settings have for a level.
+pub(crate) fn level_word(level: LogLevel) -> &'static str {
     match level {
         LogLevel::Off => "off",
         LogLevel::Error => "error",

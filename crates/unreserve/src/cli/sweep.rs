@@ -21,6 +21,14 @@ use crate::sweeping::{Changes, Logged, database, log, request, sweep_and_report}
 
 /// Runs the command.
 pub(crate) fn run(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> {
+    match one(args, context) {
+        // Another instance at work is nothing wrong: a scheduler that mails every word must not hear of it.
+        Err(failure) if args.quiet && failure.exit == Exit::AlreadyRunning => Ok(Exit::AlreadyRunning),
+        ended => ended,
+    }
+}
+
+fn one(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> {
     block_on(async {
         if args.dry_run {
             return dry(args, context).await;

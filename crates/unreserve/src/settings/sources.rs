@@ -109,6 +109,11 @@ impl Environment {
         Self(variables.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect())
     }
 
+    /// A variable that is set and valid UTF-8.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).ok().flatten()
+    }
+
     /// A variable. An empty one counts as not set.
     pub(super) fn get(&self, name: &str) -> Result<Option<&str>, SettingsError> {
         match self.0.get(name).map(|value| value.to_str()) {

@@ -1,0 +1,284 @@
+//! `service status`: how the service stands, on one screen, or as one JSON object.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use unreserve_engine::ledger::{HistoryQuery, SweepRecord};
+use unreserve_engine::shop::{InstallState, Shop};
+use unreserve_engine::sweep::SweepError;
+
+use crate::cli::args::Format;
+use crate::cli::sweep_text::{format_milliseconds, plural};
+use crate::daemon::record::{self, Record, Standing};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::lock::{self, Purpose};
+use crate::opening::{self, block_on, shop_failure, sweep_failure};
+use crate::paint::{caution, good, heading};
+use crate::profiles;
+use crate::service::kind::{Installed, Kind, Scope};
+use crate::service::machine::Machine;
+use crate::service::managing::{self, Search};
+use crate::settings::Settings;
+
+/// More shops than this are not shown to people.
+const SHOPS: usize = 20;
+
+/// How the service stands.
+pub(crate) struct Status {
+    services: Vec<Service>,
+    shops: Vec<ShopStatus>,
+    more: Vec<String>,
+}
+
+/// One installed service.
+struct Service {
+    installed: Installed,
+    state: String,
+}
+
+/// One shop of it.
+struct ShopStatus {
+    name: Option<String>,
+    title: String,
+    daemon: Daemon,
+    last_sweep: Result<Option<Box<SweepRecord>>, String>,
+    orders_set_aside: usize,
+}
+
+/// A daemon for a shop, on this machine.
+enum Daemon {
+    /// None has the shop's lock; an earlier one may have left its record.
+    None(Option<Box<Record>>),
+    /// One has it, and has written this of itself.
+    Alive(Option<Box<Record>>),
+}
+
+/// Asks the machine, the daemon's record and each shop's ledger.
+///
+/// # Errors
+/// The runtime cannot be started. What cannot be asked is a part of the status.
+pub(crate) fn gather(
+    found: &[Installed],
+    search: &Search,
+    shops: &[Settings],
+    machine: &Machine,
+) -> Result<Status, Failure> {
+    let service = |installed: &Installed| Service {
+        installed: installed.clone(),
+        state: managing::state(installed, search, machine),
+    };
+    let mut more: Vec<String> = found.iter().flat_map(|installed| managing::commands(installed, machine)).collect();
+    more.extend(["unreserve service logs", "unreserve history"].map(str::to_owned));
+    more.dedup();
+    let shops = shops.iter().map(|settings| shop_status(settings.shop.clone(), settings)).collect();
+    Ok(Status { services: found.iter().map(service).collect(), shops, more })
+}
+
+fn shop_status(name: Option<String>, settings: &Settings) -> ShopStatus {
+    let database = settings.database_url.as_ref().map(|url| url.value.masked()).unwrap_or_default();
+    let profile = profiles::load(settings).map(|loaded| loaded.profile.name);
+    let daemon = match &profile {
+        Ok(profile) => daemon_of(&settings.state_dir.value, &database, profile),
+        Err(_) => Daemon::None(None),
+    };
+    let profile = profile.unwrap_or_else(|failure| failure.message);
+    let shown = name.as_ref().map_or_else(String::new, |name| format!("shop {name}: "));
+    let mut status = ShopStatus {
+        name,
+        title: format!("{shown}{profile} at {database}"),
+        daemon,
+        last_sweep: Ok(None),
+        orders_set_aside: 0,
+    };
+    match block_on(ledger(settings)) {
+        Ok((sweep, set_aside)) => {
+            status.last_sweep = Ok(sweep.map(Box::new));
+            status.orders_set_aside = set_aside;
+        }
+        Err(failure) => {
+            status.last_sweep = Err([failure.message].into_iter().chain(failure.causes).collect::<Vec<_>>().join(": "))
+        }
+    }
+    status
+}
+
+/// What the daemon's lock and its record say. The record alone says nothing of whether it lives.
+fn daemon_of(state_dir: &Path, database: &str, profile: &str) -> Daemon {
+    let lock_file = state_dir.join(lock::file_name(Purpose::Daemon, database, profile));
+    let text = std::fs::read_to_string(record::path_beside(&lock_file)).ok();
+    let record = text.and_then(|text| serde_json::from_str::<Record>(&text).ok()).map(Box::new);
+    if lock::is_held(&lock_file) { Daemon::Alive(record) } else { Daemon::None(record) }
+}
+
+/// The newest sweep, and how many orders are set aside.
+async fn ledger(settings: &Settings) -> Result<(Option<SweepRecord>, usize), Failure> {
+    const ASIDE: u32 = 1_000;
+    let mut shop: Box<dyn Shop> = opening::connect(settings).await?;
+    let unreadable = |error| shop_failure(&error, "cannot read the ledger");
+    let info = shop.info().await.map_err(unreadable)?;
+    if info.installed != InstallState::Current {
+        return Err(sweep_failure(&SweepError::NotInstalled(info.installed)));
+    }
+    let sweeps = shop.history(&HistoryQuery::Latest { limit: 1 }).await.map_err(unreadable)?;
+    let aside = shop.orders_set_aside(ASIDE).await.map_err(unreadable)?;
+    Ok((sweeps.into_iter().next(), aside.len()))
+}
+
+impl Status {
+    /// Whether a service is installed, and a daemon lives for every shop where the service is one on this machine.
+    pub(crate) fn is_well(&self) -> bool {
+        let needs_daemon = |kind| matches!(kind, Kind::Systemd | Kind::Launchd | Kind::Background);
+        let daemon = self.services.iter().any(|service| needs_daemon(service.installed.kind));
+        let alive = |shop: &ShopStatus| matches!(shop.daemon, Daemon::Alive(_));
+        !self.services.is_empty() && (!daemon || self.shops.iter().all(alive))
+    }
+
+    /// The status as it was asked for.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub(crate) fn written(&self, format: Format) -> Result<String, Failure> {
+        match format {
+            Format::Text => Ok(self.text()),
+            Format::Json => serde_json::to_string(&self.json())
+                .map_err(|error| Failure::new(Exit::Problems, "cannot write the status").because(&error)),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: &str| {
+            let value = crate::table::visible(value).into_owned();
+            text.push_str(format!("{name:<12}{value}").trim_end());
+            text.push('\n');
+        };
+        if self.services.is_empty() {
+            line("installed", "no: `unreserve service install` installs what fits this system");
+        }
+        for Service { installed, state } in &self.services {
+            let whose = if installed.scope == Scope::User { ", the user's own" } else { "" };
+            let shop = installed.shop.as_ref().map_or_else(String::new, |shop| format!(", shop {shop}"));
+            line("installed", &format!("{}{whose}{shop}: {}", installed.kind.word(), installed.place));
+            line("", state);
+        }
+        for shop in self.shops.iter().take(SHOPS) {
+            text.push_str(&format!("\n{}\n{}", heading(&crate::table::visible(&shop.title)), shop.text()));
+        }
+        let hidden = self.shops.len().saturating_sub(SHOPS);
+        if hidden > 0 {
+            text.push_str(&format!("\n{hidden} more shops: `--shop NAME` shows one, `--format json` all\n"));
+        }
+        text.push_str(&format!("\n{}\n", heading("More")));
+        for command in &self.more {
+            text.push_str(&format!("  {command}\n"));
+        }
+        text
+    }
+
+    fn json(&self) -> Value {
+        let service = |service: &Service| {
+            let Installed { kind, scope, shop, place } = &service.installed;
+            json!({ "kind": kind.word(), "user": *scope == Scope::User, "shop": shop, "place": place, "state": service.state })
+        };
+        let shop = |shop: &ShopStatus| {
+            let (alive, record) = match &shop.daemon {
+                Daemon::Alive(record) => (true, record),
+                Daemon::None(record) => (false, record),
+            };
+            json!({
+                "shop": shop.name, "title": shop.title, "daemon_alive": alive, "daemon": record,
+                "last_sweep": shop.last_sweep.as_ref().ok(), "ledger_error": shop.last_sweep.as_ref().err(),
+                "orders_set_aside": shop.orders_set_aside,
+            })
+        };
+        json!({
+            "well": self.is_well(),
+            "services": self.services.iter().map(service).collect::<Vec<_>>(),
+            "shops": self.shops.iter().map(shop).collect::<Vec<_>>(),
+            "more": self.more,
+        })
+    }
+}
+
+impl ShopStatus {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<12}{value}\n"));
+        let (alive, record) = match &self.daemon {
+            Daemon::Alive(record) => (true, record),
+            Daemon::None(record) => (false, record),
+        };
+        match (alive, record) {
+            (true, Some(record)) => {
+                line("daemon", &good(&format!("{}: {}", record.standing.in_words(), record.says)));
+                line(
+                    "",
+                    &format!(
+                        "since {}, process {} on {}, version {}",
+                        seconds(record.started_at),
+                        record.process_id,
+                        record.host,
+                        record.version
+                    ),
+                );
+            }
+            (true, None) => line("daemon", "alive; it has not said yet how it stands"),
+            (false, Some(record)) if record.standing != Standing::Stopped => {
+                line(
+                    "daemon",
+                    &caution(&format!(
+                        "not running; the last one said at {}: {}",
+                        seconds(record.written_at),
+                        record.says
+                    )),
+                );
+            }
+            (false, Some(record)) => {
+                line("daemon", &format!("not running; the last one was stopped at {}", seconds(record.written_at)))
+            }
+            (false, None) => line("daemon", "none on this machine"),
+        }
+        line("last sweep", &self.last_sweep_text());
+        if self.orders_set_aside > 0 {
+            line(
+                "set aside",
+                &caution(&format!(
+                    "{}: `unreserve history` shows why",
+                    plural(u64::try_from(self.orders_set_aside).unwrap_or(u64::MAX), "order")
+                )),
+            );
+        }
+        if let Some(at) = record.as_ref().filter(|_| alive).and_then(|record| record.next_look_at) {
+            line("next look", &seconds(at));
+        }
+        if let Some(error) = record.as_ref().and_then(|record| record.last_error.as_ref()) {
+            line("last error", &caution(&format!("{}: {}", seconds(error.at), crate::table::visible(&error.text))));
+        }
+        text
+    }
+
+    fn last_sweep_text(&self) -> String {
+        match &self.last_sweep {
+            Err(why) => caution(&format!("unknown: {}", crate::table::visible(why))),
+            Ok(None) => "none yet".to_owned(),
+            Ok(Some(sweep)) => {
+                let ending = sweep
+                    .ending
+                    .clone()
+                    .map_or_else(|| "interrupted or running".to_owned(), |ending| ending.replace('_', " "));
+                let released = plural(sweep.reservations_released, "reservation");
+                let took =
+                    sweep.duration_ms.map_or_else(String::new, |millis| format!(" in {}", format_milliseconds(millis)));
+                let error = sweep.error.as_ref().map_or_else(String::new, |error| format!("; {error}"));
+                format!("{} {ending}: {released} released{took}{error} ({})", seconds(sweep.started_at), sweep.sweep_id)
+            }
+        }
+    }
+}
+
+/// An instant without its parts of a second.
+fn seconds(at: Timestamp) -> String {
+    at.round(jiff::Unit::Second).unwrap_or(at).to_string()
+}
