@@ -180,7 +180,8 @@ fn shown(wanted: &Wanted, steps: &[Step]) -> String {
     for launch in wanted.launches.iter().filter(|_| wanted.kind == Kind::Background) {
         let record = background::Record::of(launch);
         text.push_str(&format!(
-            "### start detached, in `{}`, with its output in {} and its record in {}\n{}\n",
+            "### start detached, for {}, in `{}`, with its output in {} and its record in {}\n{}\n",
+            launch.subject,
             launch.directory,
             record.output.display(),
             background::record_file(Path::new(&launch.state_dir), launch.shop.as_deref()).display(),

@@ -94,8 +94,8 @@ Examples:
   unreserve service install --kind cron
   unreserve service install --kind kubernetes --image registry.example/unreserve:0.1.0 --print
 
-No secret is copied: the service reads the database's address where it stands, in the settings file, the .env file or a file of
-its own. Where it stands only in the environment or on the command line, nothing is installed.")]
+No secret is copied: the service reads the database's address where it stands, in the settings file, the .env file or a file \
+of its own. Where it stands only in the environment or on the command line, nothing is installed.")]
 pub(crate) struct ServiceInstallArgs {
     /// Which one.
     #[command(flatten)]

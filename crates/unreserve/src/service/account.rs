@@ -5,6 +5,8 @@ use std::path::Path;
 use crate::failure::Failure;
 use crate::service::launch::Launch;
 use crate::service::machine::Machine;
+use crate::service::quote::shell;
+use crate::service::steps::{Call, Step};
 
 /// Who runs a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,34 @@ impl Account {
     }
 }
 
+/// What makes the state directory, where it is not there; for managers that make none.
+///
+/// # Errors
+/// It is there and belongs to somebody else, so that the service could not work.
+pub(crate) fn state_directory(account: &Account, launch: &Launch, machine: &Machine) -> Result<Vec<Step>, Failure> {
+    let directory = Path::new(&launch.state_dir);
+    let Account::Named(name) = account else {
+        return Ok(Vec::new());
+    };
+    let Some(owner) = machine.owner(directory) else {
+        let words = ["install", "-d", "-m", "0700", "-o", name, &launch.state_dir];
+        return Ok(vec![Step::Run(Call::new(words))]);
+    };
+    let id = user_named(machine, name);
+    if id == Some(owner) || id == Some(0) {
+        return Ok(Vec::new());
+    }
+    let owner = name_of(machine, owner);
+    Err(Failure::usage(format!(
+        "the state directory `{}` belongs to `{owner}`, and the service runs as `{name}`",
+        launch.state_dir
+    ))
+    .hint(format!(
+        "name another one with `--state-dir DIR`, or give it away: chown -R {name} {}",
+        shell(&launch.state_dir)
+    )))
+}
+
 /// The name of a user's number; the number itself where it has none.
 fn name_of(machine: &Machine, id: u32) -> String {
     let accounts = machine.read_text(Path::new("/etc/passwd")).unwrap_or_default();
@@ -78,6 +108,25 @@ mod tests {
     use super::*;
     use crate::service::launch::testing::launch;
     use crate::service::machine::testing::Desk;
+
+    #[test]
+    fn a_state_directory_is_made_for_the_account_and_nobody_elses_is_taken() {
+        let desk = Desk::new();
+        let shop = Account::Named("shop".to_owned());
+        let made = state_directory(&shop, &launch(), &desk.machine).unwrap();
+        assert_eq!(made, [Step::Run(Call::new(["install", "-d", "-m", "0700", "-o", "shop", "/var/lib/unreserve"]))]);
+        assert_eq!(state_directory(&Account::Caller, &launch(), &desk.machine).unwrap(), []);
+        desk.machine.write(Path::new("/var/lib/unreserve/a"), b"", 0o600).unwrap();
+        let owner = desk.machine.owner(Path::new("/var/lib/unreserve")).unwrap();
+        let accounts = format!("shop:x:{}:1::/:/bin/sh\nmine:x:{owner}:1::/:/bin/sh\n", owner.wrapping_add(1));
+        desk.machine.write(Path::new("/etc/passwd"), accounts.as_bytes(), 0o644).unwrap();
+        let failure = state_directory(&shop, &launch(), &desk.machine).unwrap_err();
+        assert_eq!(
+            failure.message,
+            "the state directory `/var/lib/unreserve` belongs to `mine`, and the service runs as `shop`"
+        );
+        assert_eq!(state_directory(&Account::Named("mine".to_owned()), &launch(), &desk.machine).unwrap(), []);
+    }
 
     #[test]
     fn is_the_one_that_was_asked_for_or_the_owner() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
-use crate::service::account::Account;
+use crate::service::account::{Account, state_directory};
 use crate::service::kind::{Installed, Kind, Scope};
 use crate::service::launch::Launch;
 use crate::service::machine::Machine;
@@ -57,7 +57,12 @@ pub(crate) fn install(
     match target(scope, machine) {
         Target::File => {
             let block = block(shop, launches, Some(account.or_root()))?;
-            Ok(vec![Step::Write(Written::new(file(shop), block))])
+            let mut steps = match launches.first() {
+                Some(launch) => state_directory(account, launch, machine)?,
+                None => Vec::new(),
+            };
+            steps.push(Step::Write(Written::new(file(shop), block)));
+            Ok(steps)
         }
         Target::Crontab => {
             let old = read(machine)?;
@@ -374,6 +379,7 @@ esac"#;
         let desk = Desk::new();
         desk.machine.write(Path::new("/etc/cron.d/theirs"), b"# mine\n", 0o644).unwrap();
         let account = Account::Named("shop".to_owned());
+        desk.program("install", "echo \"$@\" >> \"$LOG\"");
         done(&desk, &install(Scope::System, &account, Some("eu"), &[awkward()], &desk.machine).unwrap());
         let found = find(Scope::System, &desk.machine);
         assert_eq!(
@@ -384,5 +390,6 @@ esac"#;
         assert!(state(&found[0], &desk.machine).starts_with("stopped"));
         done(&desk, &uninstall(&found[0], &desk.machine).unwrap());
         assert_eq!(desk.files(), ["/etc/cron.d/theirs"]);
+        assert_eq!(desk.log(), ["-d -m 0700 -o shop /srv/it's <here>"]);
     }
 }

@@ -52,6 +52,9 @@ const SECRET_DIRECTORY: &str = "/run/secrets/unreserve";
 /// Where the state directory is in the container.
 const STATE_DIRECTORY: &str = "/var/lib/unreserve";
 
+/// The label of everything of ours in a cluster.
+const LABEL: &str = "app.kubernetes.io/name=unreserve";
+
 /// What the cluster calls it: the Deployment or CronJob, the ConfigMap and the Secret.
 pub(crate) fn name(shop: Option<&str>) -> String {
     // A name has no underscore there.
@@ -59,14 +62,6 @@ pub(crate) fn name(shop: Option<&str>) -> String {
         || "unreserve".to_owned(),
         |shop| format!("unreserve-{}", shop.replace('_', "-").trim_end_matches('-')),
     )
-}
-
-/// The kind of object that runs it, as `kubectl` calls it.
-const fn object(runs: Runs) -> &'static str {
-    match runs {
-        Runs::AllTheTime => "deployment",
-        Runs::EveryFiveMinutes => "cronjob",
-    }
 }
 
 /// The command that makes the Secret; the address comes from a file, so that no process list shows it.
@@ -202,17 +197,19 @@ fn indented(text: &str, by: usize) -> String {
 
 /// Everything of ours in the cluster that `kubectl` speaks to. A cluster that does not answer within three seconds has nothing.
 pub(crate) fn find(shops: &[Option<String>], machine: &Machine) -> Vec<Installed> {
-    let mut found = Vec::new();
-    for shop in shops {
-        for runs in [Runs::AllTheTime, Runs::EveryFiveMinutes] {
-            let place = format!("{}/{}", object(runs), name(shop.as_deref()));
-            let there = machine.ask(["kubectl", "get", &place, "--output", "name", "--request-timeout=3s"]);
-            if there.is_some_and(|text| !text.trim().is_empty()) {
-                found.push(Installed { kind: Kind::Kubernetes, scope: Scope::System, shop: shop.clone(), place });
-            }
-        }
-    }
-    found
+    let words =
+        ["kubectl", "get", "deployment,cronjob", "--selector", LABEL, "--output", "name", "--request-timeout=3s"];
+    let said = machine.ask(words).unwrap_or_default();
+    let found = said.lines().filter_map(|line| {
+        // `deployment.apps/unreserve-eu`
+        let (object, called) = line.trim().split_once('/')?;
+        let object = object.split('.').next()?;
+        let rest = called.strip_prefix("unreserve")?;
+        let known = shops.iter().find(|shop| name(shop.as_deref()) == called).cloned();
+        let shop = known.unwrap_or_else(|| rest.strip_prefix('-').map(str::to_owned));
+        Some(Installed { kind: Kind::Kubernetes, scope: Scope::System, shop, place: format!("{object}/{called}") })
+    });
+    found.collect()
 }
 
 /// Removes what runs and its ConfigMap. The Secret is not ours.
@@ -258,16 +255,25 @@ pub(crate) fn log_command(installed: &Installed, lines: u32) -> Call {
 /// Refuses what a cluster cannot run.
 ///
 /// # Errors
-/// The shop's database is a file of this machine.
-pub(crate) fn check(databases: &[std::path::PathBuf]) -> Result<(), Failure> {
-    match databases.first() {
-        Some(file) => Err(Failure::usage(format!(
-            "the database `{}` is a file of this machine, which a cluster does not have",
-            file.display()
-        ))
-        .hint("choose another kind; `unreserve service install --help` lists them")),
-        None => Ok(()),
+/// A shop's database is a file of this machine, or two shops would have one name.
+pub(crate) fn check(databases: &[std::path::PathBuf], workloads: &[Workload]) -> Result<(), Failure> {
+    if let Some(file) = databases.first() {
+        let message =
+            format!("the database `{}` is a file of this machine, which a cluster does not have", file.display());
+        return Err(Failure::usage(message).hint("choose another kind; `unreserve service install --help` lists them"));
     }
+    let mut names: Vec<String> = Vec::new();
+    for workload in workloads {
+        let name = name(workload.shop.as_deref());
+        if names.contains(&name) {
+            return Err(Failure::usage(format!(
+                "two shops would be `{name}` in the cluster, where a name has no underscore"
+            ))
+            .hint("install each with `--shop NAME` and another name in the settings"));
+        }
+        names.push(name);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

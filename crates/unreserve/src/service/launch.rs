@@ -10,11 +10,11 @@ use crate::settings::{Environment, Origin, Settings, Sourced};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SecretPlace {
     /// The settings file.
-    SettingsFile(PathBuf),
+    Settings(PathBuf),
     /// The env file.
-    EnvFile(PathBuf),
+    Env(PathBuf),
     /// A file of its own, which this variable names.
-    OwnFile {
+    Own {
         /// The variable, such as `DATABASE_URL_FILE`.
         variable: String,
         /// The file.
@@ -26,7 +26,7 @@ impl SecretPlace {
     /// The file, whichever it is.
     pub(crate) fn path(&self) -> &Path {
         match self {
-            Self::SettingsFile(path) | Self::EnvFile(path) | Self::OwnFile { path, .. } => path,
+            Self::Settings(path) | Self::Env(path) | Self::Own { path, .. } => path,
         }
     }
 }
@@ -194,11 +194,11 @@ impl Launch {
         let secret = match origin {
             Origin::File { path, key, .. } => {
                 self.names_other_files |= *key == "database_url_file";
-                SecretPlace::SettingsFile(place.absolute(path))
+                SecretPlace::Settings(place.absolute(path))
             }
             Origin::EnvFile { path, variable, .. } => {
                 self.names_other_files |= variable.ends_with("_FILE");
-                SecretPlace::EnvFile(place.absolute(path))
+                SecretPlace::Env(place.absolute(path))
             }
             Origin::Environment(variable) if variable.ends_with("_FILE") => {
                 let path = place.absolute(Path::new(environment.text(variable).unwrap_or_default()));
@@ -206,7 +206,7 @@ impl Launch {
                 if !self.variables.iter().any(|(name, _)| name == variable) {
                     self.variables.push((variable.clone(), value));
                 }
-                SecretPlace::OwnFile { variable: variable.clone(), path }
+                SecretPlace::Own { variable: variable.clone(), path }
             }
             Origin::Environment(_) | Origin::Flag(_) | Origin::Credential(_) | Origin::Default => {
                 return Err(nowhere_to_read(origin));
@@ -375,7 +375,7 @@ pub(crate) mod testing {
             variables: Vec::new(),
             directory: "/etc/unreserve".to_owned(),
             log_file: None,
-            secrets: vec![SecretPlace::EnvFile(PathBuf::from("/etc/unreserve/env"))],
+            secrets: vec![SecretPlace::Env(PathBuf::from("/etc/unreserve/env"))],
             names_other_files: false,
             profiles: Vec::new(),
             databases: Vec::new(),
@@ -396,7 +396,7 @@ pub(crate) mod testing {
                 ("UNRESERVE_PROFILE".to_owned(), "/srv/a \"b\"&c.toml".to_owned()),
             ],
             directory: "/srv/50% off".to_owned(),
-            secrets: vec![SecretPlace::SettingsFile(PathBuf::from("/srv/50% off/$shop/unreserve.toml"))],
+            secrets: vec![SecretPlace::Settings(PathBuf::from("/srv/50% off/$shop/unreserve.toml"))],
             ..launch()
         }
         .for_shop(Some("eu".to_owned()))

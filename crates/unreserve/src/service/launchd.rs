@@ -1,9 +1,9 @@
 //! launchd: a service of macOS that is kept running.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::failure::Failure;
-use crate::service::account::Account;
+use crate::service::account::{Account, state_directory};
 use crate::service::kind::{Installed, Kind, Scope};
 use crate::service::launch::Launch;
 use crate::service::machine::Machine;
@@ -47,7 +47,7 @@ fn target(installed: &Installed, machine: &Machine) -> String {
 /// Everything that installs it.
 ///
 /// # Errors
-/// The user has no home directory.
+/// The user has no home directory, or the state directory belongs to somebody else.
 pub(crate) fn install(
     scope: Scope,
     account: &Account,
@@ -57,15 +57,7 @@ pub(crate) fn install(
     let file = file(scope, launch.shop.as_deref(), machine)?;
     let domain = domain(scope, machine);
     let label = label(launch.shop.as_deref());
-    let mut steps = Vec::new();
-    if !machine.exists(Path::new(&launch.state_dir)) {
-        let mut words = vec!["install", "-d", "-m", "0700"];
-        if let Account::Named(name) = account {
-            words.extend(["-o", name]);
-        }
-        words.push(&launch.state_dir);
-        steps.push(Step::Run(Call::new(words)));
-    }
+    let mut steps = state_directory(account, launch, machine)?;
     steps.extend([
         Step::Write(Written::new(file.clone(), plist(account, launch))),
         Step::Run(Call::new(["launchctl", "bootout", &format!("{domain}/{label}")]).going_on()),
@@ -206,7 +198,6 @@ mod tests {
     fn is_installed_twice_as_once_and_removed_without_a_trace() {
         let desk = Desk::new();
         desk.program("launchctl", "echo \"$@\" >> \"$LOG\"");
-        desk.program("install", "echo install \"$@\" >> \"$LOG\"");
         for scope in [Scope::System, Scope::User] {
             for _ in 0..2 {
                 let steps = install(scope, &Account::Caller, &launch(), &desk.machine).unwrap();

@@ -46,7 +46,7 @@ pub(crate) fn install(wanted: &Wanted, machine: &Machine) -> Result<Vec<Step>, F
         Kind::Kubernetes => {
             let files: Vec<PathBuf> =
                 wanted.launches.iter().flat_map(|launch| launch.databases.iter().cloned()).collect();
-            kubernetes::check(&files)?;
+            kubernetes::check(&files, &wanted.workloads)?;
             return Ok(vec![Step::Run(kubernetes::apply(&manifests(wanted)))]);
         }
         Kind::Background => return Ok(Vec::new()),

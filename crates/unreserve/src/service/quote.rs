@@ -84,9 +84,12 @@ pub(crate) fn yaml(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// How it is quoted, the word, and what comes of it.
+    type Row = (fn(&str) -> String, &'static str, &'static str);
+
     #[test]
     fn a_word_reads_as_it_is() {
-        let rows: [(fn(&str) -> String, &str, &str); 19] = [
+        let rows: [Row; 19] = [
             (shell, "/usr/bin/a-b", "/usr/bin/a-b"),
             (shell, "", "''"),
             (shell, "a b", "'a b'"),
@@ -136,9 +139,9 @@ mod tests {
         while let Some(character) = rest.next() {
             match character {
                 '\\' => {
-                    let mut count = 1;
+                    let mut count = 1_usize;
                     while rest.next_if_eq(&'\\').is_some() {
-                        count += 1;
+                        count = count.saturating_add(1);
                     }
                     begun = true;
                     if rest.peek() == Some(&'"') {

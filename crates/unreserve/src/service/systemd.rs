@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
-use crate::service::account::Account;
+use crate::service::account::{Account, state_directory};
 use crate::service::kind::{Installed, Kind, Scope};
 use crate::service::launch::{Launch, SecretPlace};
 use crate::service::machine::Machine;
@@ -219,21 +219,17 @@ fn control_words(scope: Scope, words: &[&str]) -> Vec<String> {
 
 /// The state directory, where it is not one that systemd makes.
 fn prepared_state(account: &Account, launch: &Launch, machine: &Machine) -> Result<Vec<Step>, Failure> {
-    if own_state_directory(launch).is_some() || machine.exists(Path::new(&launch.state_dir)) {
+    if own_state_directory(launch).is_some() {
         return Ok(Vec::new());
     }
-    match account {
-        Account::Named(name) => {
-            let words = ["install", "-d", "-m", "0700", "-o", name, &launch.state_dir];
-            Ok(vec![Step::Run(Call::new(words))])
-        }
-        Account::Caller => Ok(Vec::new()),
-        Account::Dynamic => Err(Failure::usage(format!(
+    if *account == Account::Dynamic {
+        return Err(Failure::usage(format!(
             "the state directory `{}` cannot belong to an account that systemd makes",
             launch.state_dir
         ))
-        .hint("leave it at /var/lib/unreserve, or name the account that the service runs as: --run-as NAME")),
+        .hint("leave it at /var/lib/unreserve, or name the account that the service runs as: --run-as NAME"));
     }
+    state_directory(account, launch, machine)
 }
 
 /// The name below `/var/lib` of a state directory that systemd makes and owns.
@@ -327,14 +323,12 @@ fn credentials(account: &Account, launch: &Launch, machine: &Machine) -> Result<
     let mut credentials = Credentials::default();
     for secret in &launch.secrets {
         match secret {
-            SecretPlace::OwnFile { path, .. } if !credentials.has(ADDRESS) => {
-                credentials.0.push((ADDRESS, path.clone()))
-            }
-            SecretPlace::OwnFile { .. } => {}
-            SecretPlace::EnvFile(path) if *account == Account::Dynamic && !credentials.has(ENV_FILE) => {
+            SecretPlace::Own { path, .. } if !credentials.has(ADDRESS) => credentials.0.push((ADDRESS, path.clone())),
+            SecretPlace::Own { .. } => {}
+            SecretPlace::Env(path) if *account == Account::Dynamic && !credentials.has(ENV_FILE) => {
                 credentials.0.push((ENV_FILE, path.clone()));
             }
-            SecretPlace::EnvFile(_) | SecretPlace::SettingsFile(_) => {}
+            SecretPlace::Env(_) | SecretPlace::Settings(_) => {}
         }
     }
     if *account == Account::Dynamic && launch.names_other_files {

@@ -200,6 +200,14 @@ fn promises(workload: &Workload, spec: &Value, pod: &Value) {
 }
 
 #[test]
+fn what_a_cluster_cannot_run_is_refused() {
+    let named = |shop: &str| Workload { shop: Some(shop.to_owned()), ..workload(Runs::AllTheTime) };
+    check(&[], &[named("a"), named("b")]).unwrap();
+    assert!(check(&[], &[named("a_b"), named("a-b")]).unwrap_err().message.contains("`unreserve-a-b`"));
+    assert!(check(&["/srv/shop.db".into()], &[named("a")]).unwrap_err().message.contains("`/srv/shop.db`"));
+}
+
+#[test]
 fn the_check_of_the_manifests_finds_what_is_wrong() {
     let good = documents(&manifests(&workload(Runs::AllTheTime))).remove(0);
     let damaged = |pointer: &str, value: Option<Value>| {
@@ -227,13 +235,14 @@ fn a_stand_in_for_kubectl_gets_the_manifests_and_every_command() {
     assert_eq!(find(&[None], &desk.machine), [], "there is no kubectl");
     desk.program(
         "kubectl",
-        "echo \"$@\" >> \"$LOG\"; [ \"$1\" != apply ] || /bin/cat > \"$LOG.yaml\"; [ \"$2\" != deployment/unreserve ] || echo \"$2 1/1   1\"",
+        "echo \"$@\" >> \"$LOG\"; [ \"$1\" != apply ] || /bin/cat > \"$LOG.yaml\"; [ \"$2\" != deployment/unreserve ] || echo \"$2 1/1   1\"; [ \"$2\" != deployment,cronjob ] || printf 'deployment.apps/unreserve\\ncronjob.batch/unreserve-eu-west\\n'",
     );
     let text = manifests(&workload(Runs::AllTheTime));
     run(&[Step::Run(apply(&text))], &Repair::default(), &desk.machine).unwrap();
     assert_eq!(std::fs::read_to_string(desk.log_path().with_extension("yaml")).unwrap(), text);
-    let found = find(&[None], &desk.machine);
-    assert_eq!(found.iter().map(|one| one.place.as_str()).collect::<Vec<_>>(), ["deployment/unreserve"]);
+    let found = find(&[None, Some("eu_west".to_owned())], &desk.machine);
+    let places: Vec<_> = found.iter().map(|one| (one.place.as_str(), one.shop.as_deref())).collect();
+    assert_eq!(places, [("deployment/unreserve", None), ("cronjob/unreserve-eu-west", Some("eu_west"))]);
     assert_eq!(state(&found[0], &desk.machine), "deployment/unreserve 1/1 1");
     let job = Installed { place: "cronjob/unreserve-eu".to_owned(), shop: Some("eu".to_owned()), ..found[0].clone() };
     let calls = [

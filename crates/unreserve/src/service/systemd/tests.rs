@@ -15,10 +15,8 @@ fn named() -> Account {
 }
 
 fn own_file() -> Launch {
-    let secret = SecretPlace::OwnFile {
-        variable: "DATABASE_URL_FILE".to_owned(),
-        path: PathBuf::from("/etc/unreserve/url 100%"),
-    };
+    let secret =
+        SecretPlace::Own { variable: "DATABASE_URL_FILE".to_owned(), path: PathBuf::from("/etc/unreserve/url 100%") };
     let variables = vec![("DATABASE_URL_FILE".to_owned(), "/etc/unreserve/url 100%".to_owned())];
     Launch { secrets: vec![secret], variables, env_file: None, ..launch() }
 }
@@ -33,7 +31,7 @@ fn at_home() -> Launch {
         env_file: None,
         state_dir: name("state"),
         directory: name("shop"),
-        secrets: vec![SecretPlace::SettingsFile(home.join("shop/unreserve.toml"))],
+        secrets: vec![SecretPlace::Settings(home.join("shop/unreserve.toml"))],
         databases: vec![home.join("shop/data/shop.db")],
         ..launch()
     }
