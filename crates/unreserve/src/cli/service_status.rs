@@ -17,7 +17,7 @@ use crate::lock::{self, Purpose};
 use crate::opening::{self, block_on, shop_failure, sweep_failure};
 use crate::paint::{caution, good, heading};
 use crate::profiles;
-use crate::service::kind::{Installed, Kind, Scope};
+use crate::service::kind::{Installed, Kind, Manner, Scope};
 use crate::service::machine::Machine;
 use crate::service::managing::{self, Search};
 use crate::settings::Settings;
@@ -30,6 +30,8 @@ pub(crate) struct Status {
     services: Vec<Service>,
     shops: Vec<ShopStatus>,
     more: Vec<String>,
+    /// Whether the daemon is the system's, whose state directory only root looks into, and we are not root.
+    hidden: bool,
 }
 
 /// One installed service.
@@ -73,7 +75,9 @@ pub(crate) fn gather(
     more.extend(["unreserve service logs", "unreserve history"].map(str::to_owned));
     more.dedup();
     let shops = shops.iter().map(|settings| shop_status(settings.shop.clone(), settings)).collect();
-    Ok(Status { services: found.iter().map(service).collect(), shops, more })
+    let of_system = found.iter().any(|one| one.scope == Scope::System && one.kind.manner() == Manner::Daemon);
+    let hidden = of_system && !machine.is_root();
+    Ok(Status { services: found.iter().map(service).collect(), shops, more, hidden })
 }
 
 fn shop_status(name: Option<String>, settings: &Settings) -> ShopStatus {
@@ -131,6 +135,9 @@ impl Status {
     pub(crate) fn is_well(&self) -> bool {
         let needs_daemon = |kind| matches!(kind, Kind::Systemd | Kind::Launchd | Kind::Background);
         let daemon = self.services.iter().any(|service| needs_daemon(service.installed.kind));
+        if self.hidden {
+            return self.services.iter().all(|service| service.state.starts_with("active"));
+        }
         let alive = |shop: &ShopStatus| matches!(shop.daemon, Daemon::Alive(_));
         !self.services.is_empty() && (!daemon || self.shops.iter().all(alive))
     }
@@ -164,7 +171,7 @@ impl Status {
             line("", state);
         }
         for shop in self.shops.iter().take(SHOPS) {
-            text.push_str(&format!("\n{}\n{}", heading(&crate::table::visible(&shop.title)), shop.text()));
+            text.push_str(&format!("\n{}\n{}", heading(&crate::table::visible(&shop.title)), shop.text(self.hidden)));
         }
         let hidden = self.shops.len().saturating_sub(SHOPS);
         if hidden > 0 {
@@ -203,7 +210,7 @@ impl Status {
 }
 
 impl ShopStatus {
-    fn text(&self) -> String {
+    fn text(&self, hidden: bool) -> String {
         let mut text = String::new();
         let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<12}{value}\n"));
         let (alive, record) = match &self.daemon {
@@ -237,6 +244,9 @@ impl ShopStatus {
             }
             (false, Some(record)) => {
                 line("daemon", &format!("not running; the last one was stopped at {}", seconds(record.written_at)))
+            }
+            (false, None) if hidden => {
+                line("daemon", "the system's; only root sees how it stands: sudo unreserve service status")
             }
             (false, None) => line("daemon", "none on this machine"),
         }
