@@ -219,7 +219,7 @@ impl ShopStatus {
         };
         match (alive, record) {
             (true, Some(record)) => {
-                line("daemon", &good(&format!("{}: {}", record.standing.in_words(), record.says)));
+                line("daemon", &painted(record.standing, &record.says));
                 line(
                     "",
                     &format!(
@@ -288,7 +288,124 @@ impl ShopStatus {
     }
 }
 
+/// What a daemon says of itself, so that trouble is seen.
+fn painted(standing: Standing, says: &str) -> String {
+    let says = crate::table::visible(says);
+    match standing {
+        Standing::Opening | Standing::Waiting | Standing::Sweeping | Standing::Standby => good(&says),
+        Standing::BackingOff | Standing::Halted | Standing::Stopped => caution(&says),
+    }
+}
+
 /// An instant without its parts of a second.
 fn seconds(at: Timestamp) -> String {
     at.round(jiff::Unit::Second).unwrap_or(at).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use unreserve_engine::model::SweepId;
+
+    use super::*;
+    use crate::daemon::record::LastError;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn record(standing: Standing) -> Option<Box<Record>> {
+        Some(Box::new(Record {
+            shop: None,
+            process_id: 4711,
+            host: "shop1".to_owned(),
+            version: "0.1.0".to_owned(),
+            started_at: at("2026-11-22T10:00:00.5Z"),
+            written_at: at("2026-11-22T12:00:00Z"),
+            standing,
+            says: "waits for the next expiry at 2026-11-22T12:01:00Z".to_owned(),
+            next_look_at: Some(at("2026-11-22T12:01:00Z")),
+            last_error: Some(LastError {
+                at: at("2026-11-22T11:00:00Z"),
+                text: "the database \u{1b}[2J is gone".to_owned(),
+            }),
+        }))
+    }
+
+    fn swept() -> Box<SweepRecord> {
+        Box::new(SweepRecord {
+            sweep_id: SweepId::new(),
+            profile: "malikli".to_owned(),
+            holder: "process 4711 on shop1".to_owned(),
+            started_at: at("2026-11-22T11:59:00Z"),
+            finished_at: Some(at("2026-11-22T11:59:01Z")),
+            ending: Some("set_aside".to_owned()),
+            duration_ms: Some(1_234),
+            batches: 1,
+            reservations_released: 12,
+            units_released: 30,
+            stock_rows_updated: 4,
+            orders_cancelled: 3,
+            drift_units: 0,
+            orders_protected: std::collections::BTreeMap::new(),
+            orders_set_aside: 1,
+            oldest_overdue_seconds: 60,
+            remaining_due: false,
+            error: None,
+        })
+    }
+
+    fn status(kind: Kind, daemon: Daemon, last_sweep: Result<Option<Box<SweepRecord>>, String>) -> Status {
+        let installed = Installed {
+            kind,
+            scope: Scope::System,
+            shop: None,
+            place: "/etc/systemd/system/unreserve.service".to_owned(),
+        };
+        let title = "malikli at postgres://shop:***@db/shop".to_owned();
+        Status {
+            services: vec![Service { installed, state: "active (running) since Sun 2026-11-22".to_owned() }],
+            shops: vec![ShopStatus { name: None, title, daemon, last_sweep, orders_set_aside: 1 }],
+            more: vec!["systemctl status unreserve.service".to_owned(), "unreserve history".to_owned()],
+            hidden: false,
+        }
+    }
+
+    /// As a person sees it, without colours and with the sweep's id as a word.
+    fn screen(status: &Status) -> String {
+        let text = anstream::adapter::strip_str(&status.text()).to_string();
+        match &status.shops[0].last_sweep {
+            Ok(Some(sweep)) => text.replace(&sweep.sweep_id.to_string(), "SWEEP"),
+            Ok(None) | Err(_) => text,
+        }
+    }
+
+    #[test]
+    fn one_screen_says_how_it_stands() {
+        insta::assert_snapshot!(screen(&status(
+            Kind::Systemd,
+            Daemon::Alive(record(Standing::Waiting)),
+            Ok(Some(swept()))
+        )));
+    }
+
+    #[test]
+    fn a_daemon_that_died_is_not_taken_for_one_that_lives() {
+        let dead =
+            status(Kind::Systemd, Daemon::None(record(Standing::Sweeping)), Err("cannot use the database".to_owned()));
+        insta::assert_snapshot!(screen(&dead));
+        assert!(!dead.is_well());
+    }
+
+    #[test]
+    fn all_is_well_only_where_something_is_installed_and_its_daemon_lives() {
+        let alive = || Daemon::Alive(None);
+        assert!(status(Kind::Background, alive(), Ok(None)).is_well());
+        assert!(!status(Kind::Background, Daemon::None(None), Ok(None)).is_well());
+        // A schedule has no daemon.
+        assert!(status(Kind::Cron, Daemon::None(None), Ok(None)).is_well());
+        assert!(!Status { services: Vec::new(), ..status(Kind::Cron, alive(), Ok(None)) }.is_well());
+        // Who may not look takes the manager's word.
+        let hidden = Status { hidden: true, ..status(Kind::Systemd, Daemon::None(None), Ok(None)) };
+        assert!(hidden.is_well() && screen(&hidden).contains("only root sees how it stands"));
+    }
 }
