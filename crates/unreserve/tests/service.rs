@@ -121,21 +121,23 @@ fn an_address_that_no_service_could_read_is_refused_with_the_remedy() {
 #[test]
 fn a_manager_that_does_not_run_is_told_before_anything_is_written() {
     let place = with_env_file();
-    if Path::new("/run/systemd/system").exists() {
-        return assert!(Path::new("/usr/bin/systemctl").exists() || Path::new("/bin/systemctl").exists());
-    }
-    let output = place.run(&[PATH], &["service", "install", "--kind", "systemd"]);
+    let before = files_below(place.path());
+    let output = place.run(&[PATH], &["service", "install", "--kind", "launchd"]);
     expect(&output, 2);
+    let said = stderr(&output);
     assert!(
-        stderr(&output).contains("systemd does not run this machine, so nothing was installed"),
-        "{}",
-        stderr(&output)
+        said.contains("`launchctl` is not on this machine (launchd is macOS's), so nothing was installed"),
+        "{said}"
     );
-    let output = place.run(&[PATH], &["service", "start"]);
-    expect(&output, 2);
-    assert!(stderr(&output).contains("no service is installed"), "{}", stderr(&output));
+    assert!(said.contains("--print"), "{said}");
+    assert_eq!(files_below(place.path()), before);
+    for command in ["start", "stop", "restart", "logs"] {
+        let output = place.run(&[PATH], &["service", command, "--kind", "task-scheduler"]);
+        expect(&output, 2);
+        assert!(stderr(&output).contains("no service is installed"), "{}", stderr(&output));
+    }
     // Nothing to remove is nothing wrong.
-    expect(&place.run(&[PATH], &["service", "uninstall"]), 0);
+    expect(&place.run(&[PATH], &["service", "uninstall", "--kind", "task-scheduler"]), 0);
 }
 
 #[test]

@@ -322,7 +322,8 @@ fn uninstall(args: ServiceChangeArgs, context: &Context, machine: &Machine) -> R
         return Ok(Exit::Done);
     }
     let others = managing::find(&Search { kind: None, user_only: false, ..search.clone() }, machine);
-    if others.is_empty()
+    if !found.is_empty()
+        && others.is_empty()
         && let Left::Stays(why) = leftovers::remove(&search.state_dir)
     {
         context.printer.note(&format!("the state directory `{}` stays: {why}", search.state_dir.display()));

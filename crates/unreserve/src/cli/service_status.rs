@@ -238,7 +238,7 @@ impl ShopStatus {
                     &caution(&format!(
                         "not running; the last one said at {}: {}",
                         seconds(record.written_at),
-                        record.says
+                        crate::table::visible(&record.says)
                     )),
                 );
             }
