@@ -234,7 +234,9 @@ fn ledger_is_there(settings: &Settings) -> Result<(), Failure> {
 
 fn done(wanted: &Wanted, machine: &Machine) -> String {
     let places: Vec<String> = wanted.launches.iter().map(|launch| launch.subject.clone()).collect();
+    let is_deployment = wanted.workloads.iter().any(|workload| workload.runs == Runs::AllTheTime);
     let how = match wanted.kind.manner() {
+        Manner::Schedule if is_deployment => "The cluster keeps a daemon running.",
         Manner::Daemon => "It runs now, and releases when something expires.",
         Manner::Schedule => "It sweeps every five minutes.",
     };
