@@ -146,7 +146,9 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> ShopError {
 }
 
 /// The address of a file: what has a meaning in an address is written in hexadecimal digits.
-fn url_of(path: &str) -> String {
+/// The address of a file, as [`crate::open`] takes it.
+#[must_use]
+pub fn url_of(path: &str) -> String {
     let path = path.replace('%', "%25").replace('?', "%3F");
     format!("sqlite:{path}")
 }

@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::lock::{Lock, Purpose};
 use crate::opening::{self, block_on, shop_failure, sweep_failure};
 use crate::paint::heading;
+use crate::service::quote::shell;
 use crate::settings::{DatabaseUrl, Environment, Flags, Settings};
 use crate::sweeping::request;
 use crate::table::Table;
@@ -91,7 +92,7 @@ impl Place {
             .database
             .canonicalize()
             .ok()
-            .and_then(|path| path.to_str().map(|path| format!("sqlite:{path}")))
+            .and_then(|path| path.to_str().map(demo::url_of))
             .unwrap_or_else(|| url.to_owned());
         let text = format!(
             "# Written by `unreserve demo`.\ndatabase_url = {url:?}\nprofile = \"malikli\"\nstate_dir = \".\"\nmax_orders = 1000000\n"
@@ -190,9 +191,10 @@ fn next(place: &Place, context: &Context) -> String {
     let mut start = program
         .as_deref()
         .map_or_else(|| "unreserve".to_owned(), |path| path.strip_prefix(&here).unwrap_or(path).display().to_string());
-    start.push_str(&format!(" --config {}", place.settings_file.display()));
+    start.push_str(&format!(" --config {}", shell(&place.settings_file.to_string_lossy())));
     if context.settings.database_url.is_some() {
-        start.push_str(&format!(" --database-url sqlite:{}", place.database.display()));
+        let url = demo::url_of(&place.database.to_string_lossy());
+        start.push_str(&format!(" --database-url {}", shell(&url)));
     }
     if context.settings.profile.is_some() {
         start.push_str(" --profile malikli");

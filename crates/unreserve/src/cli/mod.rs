@@ -103,7 +103,7 @@ pub(crate) struct GlobalArgs {
     /// How log lines are written: text or json [default: text on a terminal, else json]
     #[arg(long, global = true, value_name = "FORMAT")]
     pub(crate) log_format: Option<String>,
-    /// Least severe log lines to write: off, error, warn, info, debug or trace [default: warn]
+    /// Least severe log lines to write: off, error, warn, info, debug or trace [default: warn, of a daemon info]
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
     /// Write log lines to this file, a new one each day and whenever one is full, instead of stderr

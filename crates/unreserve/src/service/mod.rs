@@ -13,7 +13,7 @@ pub(crate) mod leftovers;
 pub(crate) mod machine;
 pub(crate) mod managing;
 pub(crate) mod process;
-mod quote;
+pub(crate) mod quote;
 pub(crate) mod steps;
 mod systemd;
 mod task_scheduler;
