@@ -188,7 +188,7 @@ impl Link {
             Product::MariaDb => "SET SESSION max_statement_time = 0; ",
             Product::MySql => "",
         };
-        self.simple("commit", format!("{unlimited}COMMIT")).await
+        self.simple("commit", format!("{}{unlimited}COMMIT", patient_again(self.product))).await
     }
 
     /// Undoes what is open; where that fails the connection goes, which undoes it as well.
@@ -196,7 +196,7 @@ impl Link {
         if self.connection.is_none() {
             return Ok(());
         }
-        let outcome = self.simple("rollback", "ROLLBACK".to_owned()).await;
+        let outcome = self.simple("rollback", format!("{}ROLLBACK", patient_again(self.product))).await;
         if outcome.is_err() {
             self.cut();
         }
@@ -226,16 +226,30 @@ impl Link {
 /// tables hold.
 fn settings(product: Product, cluster: bool, statement_timeout: Duration, wait_seconds: u64) -> String {
     let limit = statement_limit(product, statement_timeout);
-    let own = match product {
-        // A process that was stopped in mid-batch must not keep the shop's rows for long.
-        Product::MariaDb => ", idle_transaction_timeout = 2",
-        Product::MySql => "",
-    };
+    let own = impatient(product);
     let causal = if cluster { ", wsrep_sync_wait = 1" } else { "" };
     format!(
         "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', \
          autocommit = 1, sql_safe_updates = 0, innodb_lock_wait_timeout = {wait_seconds}, lock_wait_timeout = {wait_seconds}, {limit}{own}{causal}"
     )
+}
+
+/// A client that vanished or was stopped in mid-batch must not keep the shop's rows for long: after two seconds of silence
+/// the server rolls back. MySQL knows no such limit for transactions alone, so there it is the session's own, which by itself
+/// is eight hours.
+fn impatient(product: Product) -> &'static str {
+    match product {
+        Product::MariaDb => ", idle_transaction_timeout = 2",
+        Product::MySql => ", wait_timeout = 2",
+    }
+}
+
+/// Takes that back before a transaction ends: between two of them the connection may be silent for as long as others may.
+fn patient_again(product: Product) -> &'static str {
+    match product {
+        Product::MariaDb => "",
+        Product::MySql => "SET SESSION wait_timeout = DEFAULT; ",
+    }
 }
 
 /// The server's limit on one statement; MySQL knows one for reading statements only.
@@ -261,6 +275,45 @@ mod tests {
             assert_eq!(error.kind, ShopErrorKind::Refused, "{url}");
         }
         assert!(Link::new("mariadb://shop:secret@host:3307/shop", Options::default()).is_ok());
+    }
+
+    #[test]
+    fn whoever_falls_silent_in_a_transaction_is_bounded_on_both_products() {
+        let begins = |product| settings(product, false, Duration::from_secs(5), 1);
+        let (mariadb, mysql) = (begins(Product::MariaDb), begins(Product::MySql));
+        assert!(mariadb.ends_with("max_statement_time = 5.000, idle_transaction_timeout = 2"), "{mariadb}");
+        assert!(mysql.ends_with("max_execution_time = 5000, wait_timeout = 2"), "{mysql}");
+        assert_eq!(patient_again(Product::MySql), "SET SESSION wait_timeout = DEFAULT; ");
+    }
+
+    fn refuses(outcome: Result<(), ShopError>) -> ShopErrorKind {
+        outcome.unwrap_err().kind
+    }
+
+    /// MySQL's way, on the server that is at hand: it has the same variable with the same meaning.
+    #[tokio::test]
+    async fn a_session_that_falls_silent_in_a_batch_loses_its_rows_and_one_that_ended_it_keeps_its_connection() {
+        let database = unreserve_testkit::servers::fresh_mariadb().unwrap();
+        let link = || Link { product: Product::MySql, ..Link::new(&database.url(), Options::default()).unwrap() };
+        let (mut ours, mut theirs) = (link(), link());
+        let table = "CREATE TABLE t (id INT PRIMARY KEY) ENGINE = InnoDB; INSERT INTO t VALUES (1)";
+        theirs.simple("make", table.to_owned()).await.unwrap();
+        let begin = format!("SET SESSION autocommit = 1{}; START TRANSACTION", impatient(Product::MySql));
+        let lock = "SET SESSION innodb_lock_wait_timeout = 9; SELECT id FROM t WHERE id = 1 FOR UPDATE";
+        for ended in [true, false] {
+            ours.simple("begin", begin.clone()).await.unwrap();
+            ours.simple("lock", lock.to_owned()).await.unwrap();
+            if ended {
+                ours.commit().await.unwrap();
+                // Longer than a batch may be silent.
+                theirs.simple("wait", "DO SLEEP(3)".to_owned()).await.unwrap();
+                ours.simple("ask", "SELECT 1".to_owned()).await.unwrap();
+            } else {
+                // Waits until the server has given up on the other one: nothing else frees the row.
+                theirs.simple("lock", lock.to_owned()).await.unwrap();
+                assert_eq!(refuses(ours.commit().await), ShopErrorKind::Disconnected);
+            }
+        }
     }
 
     #[test]
