@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 use unreserve_engine::ledger::{BatchRecord, Entry};
 use unreserve_engine::model::{
-    BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, StockChange, StockRef, StockRow, SweepId,
+    BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, LockedPage, StockChange, StockRef, StockRow, SweepId,
 };
 use unreserve_engine::plan::Plan;
 use unreserve_engine::shop::{
@@ -248,28 +248,17 @@ impl MySqlBatch<'_> {
         self.link.rollback().await
     }
 
-    /// There is no `FOR UPDATE OF`: what is due is found without a lock, then the orders alone are locked; what that left
-    /// out is made up for from further down the line, so that a page is full unless the line has ended.
-    async fn lock_due_rows(&mut self, selection: &Selection) -> Result<Vec<LockedOrder>, ShopError> {
+    /// There is no `FOR UPDATE OF`: what is due is found without a lock, then the orders alone are locked, by their keys.
+    /// What that leaves out is not made up for: whoever searches on would hold these while he does.
+    async fn lock_due_rows(&mut self, selection: &Selection) -> Result<LockedPage, ShopError> {
         let Tools { plan, statements, .. } = self.tools;
-        let wanted = usize::try_from(selection.limit).unwrap_or(usize::MAX);
-        let mut locked: Vec<LockedOrder> = Vec::new();
-        let mut rest = selection.clone();
-        loop {
-            let found = candidates(self.link, (plan, &statements.line), self.cutoff, &rest).await?;
-            let page_was_full = found.len() >= usize::try_from(rest.limit).unwrap_or(usize::MAX);
-            let last = found.last().map(|row| row.position.clone());
-            let free = self.lock_orders(&found).await?;
-            locked.extend(found.into_iter().filter(|row| free.contains(&row.key)));
-            let missing = wanted.saturating_sub(locked.len());
-            if !page_was_full || missing == 0 || selection.only.is_some() || last.is_none() {
-                break;
-            }
-            rest = Selection { after: last, only: None, limit: u32::try_from(missing).unwrap_or(u32::MAX) };
-        }
+        let found = candidates(self.link, (plan, &statements.line), self.cutoff, selection).await?;
+        let mut page = LockedPage::of(found, selection.limit);
+        let free = self.lock_orders(&page.orders).await?;
+        page.orders.retain(|row| free.contains(&row.key));
         self.link.limit_statements(self.lock_wait).await?;
         reach("locked");
-        Ok(locked)
+        Ok(page)
     }
 
     /// Locks the orders of these rows, and gives the keys of those that nobody else has locked.
@@ -410,7 +399,7 @@ impl Batch for MySqlBatch<'_> {
         self.cutoff
     }
 
-    fn lock_due<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, Vec<LockedOrder>> {
+    fn lock_due<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, LockedPage> {
         Box::pin(self.lock_due_rows(selection))
     }
 

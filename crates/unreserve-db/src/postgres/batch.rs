@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sqlx::postgres::PgRow;
 use unreserve_engine::ledger::{BatchRecord, Entry};
 use unreserve_engine::model::{
-    BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, Mutant, Quantity, StockChange, StockRef, StockRow,
+    BatchId, EndedReservation, ExaminedOrder, Key, LockedPage, Mutant, Quantity, StockChange, StockRef, StockRow,
     SweepId, planted,
 };
 use unreserve_engine::plan::{Plan, StockPlan};
@@ -21,7 +21,7 @@ use super::fragments::Statement;
 use super::ledger;
 use super::message::Transaction;
 use super::render::{Line, Statements};
-use super::values::{Parameters, only_row, read, read_own_instant, read_whole_key};
+use super::values::{Parameters, only_row, read, read_flag, read_own_instant, read_whole_key};
 use crate::rows;
 
 use crate::verify::{changed_rows, stands_as_written};
@@ -275,7 +275,7 @@ impl PgBatch<'_> {
         outcome
     }
 
-    async fn lock_due_rows(&mut self, selection: &Selection) -> Result<Vec<LockedOrder>, ShopError> {
+    async fn lock_due_rows(&mut self, selection: &Selection) -> Result<LockedPage, ShopError> {
         let (statement, parameters) = selected(self.plan, &self.statements.lock_due, selection);
         let mut message = self.link.message(self.link.planned(statement, parameters)?);
         // From the first lock on, a customer may be waiting: no statement may take longer than the budget. One lock's
@@ -285,7 +285,13 @@ impl PgBatch<'_> {
         // What follows goes by keys: one plan serves every batch.
         message = message.command("limit", "SET LOCAL plan_cache_mode = force_generic_plan");
         let rows = self.link.send(message).await?.pop().unwrap_or_default().rows;
-        rows.iter().map(|row| rows::candidate(self.plan, row, statement.name)).collect()
+        let found = rows.iter().map(|row| rows::candidate(self.plan, row, statement.name));
+        let mut page = LockedPage::of(found.collect::<Result<_, _>>()?, selection.limit);
+        let locked_index = self.plan.reservation.key.len().saturating_add(4);
+        let locked = rows.iter().map(|row| read_flag(row, locked_index, statement.name));
+        let mut locked = locked.collect::<Result<Vec<bool>, _>>()?.into_iter();
+        page.orders.retain(|_| locked.next().unwrap_or(false));
+        Ok(page)
     }
 
     async fn lock_stock_rows(&mut self, stock: &[StockRef], wait: StockWait) -> Result<Vec<StockRow>, ShopError> {
@@ -370,7 +376,7 @@ impl Batch for PgBatch<'_> {
         self.cutoff
     }
 
-    fn lock_due<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, Vec<LockedOrder>> {
+    fn lock_due<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, LockedPage> {
         Box::pin(self.lock_due_rows(selection))
     }
 

@@ -260,15 +260,25 @@ fn candidates(plan: &Plan, installed: bool, lock: Lock, from: From) -> Statement
             format!("o.{} = ANY ($2::text[]::{}[])", quoted(&key.name), cast_type(key))
         }
     };
-    let lock = match lock {
-        Lock::Orders => "\nFOR UPDATE OF o SKIP LOCKED",
-        _ => "",
-    };
     let (line, order_key, reservation_key, number) = (w.line(), w.order_key(), w.reservation_key(), w.order_number());
+    let (now, asked) = (micros("now()"), format!("{line}\nWHERE {wanted}\n  AND {which}\nORDER BY {column}, {columns}"));
+    if lock != Lock::Orders {
+        return w.finish(&format!(
+            "SELECT {order_key}, {column}::text, {reservation_key}, {number}, {now}\n{asked}\nLIMIT $1::bigint"
+        ));
+    }
+    // An array is whole before anything is looked up in it: the search is over before the first row is locked.
+    let named = list(keys.iter().enumerate().map(|(index, key)| format!("r.{} AS k{index}", quoted(&key.name))));
+    let texts = list((0..keys.len()).map(|index| format!("f.k{index}::text")));
+    let places = list((0..keys.len()).map(|index| format!("f.k{index}")));
+    let (key, table) = (quoted(&plan.order.key.name), table_name(&plan.order.table));
+    let (unpaid, cancelled) = (w.unpaid(), w.cancelled());
     w.finish(&format!(
-        "SELECT {order_key}, {column}::text, {reservation_key}, {number}, {}\n{line}\nWHERE {wanted}\n  AND {which}\n\
-         ORDER BY {column}, {columns}\nLIMIT $1::bigint{lock}",
-        micros("now()")
+        "WITH found AS MATERIALIZED (\nSELECT o.{key} AS order_key, {column} AS expiry, {named}, {number} AS order_number\n{asked}\nLIMIT $1::bigint\n), \
+         locked AS MATERIALIZED (\nSELECT o.{key} AS order_key FROM {table} AS o\n\
+         WHERE o.{key} = ANY (ARRAY(SELECT order_key FROM found)) AND ({unpaid} OR {cancelled})\nFOR UPDATE OF o SKIP LOCKED\n)\n\
+         SELECT f.order_key::text, f.expiry::text, {texts}, f.order_number, {now}, l.order_key IS NOT NULL\n\
+         FROM found AS f LEFT JOIN locked AS l ON l.order_key = f.order_key\nORDER BY f.expiry, {places}"
     ))
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 use unreserve_engine::ledger::{BatchRecord, Entry};
 use unreserve_engine::model::{
-    ActiveReservation, BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, Mutant, StockChange, StockRef,
+    ActiveReservation, BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, LockedPage, Mutant, StockChange, StockRef,
     StockRow, SweepId, planted,
 };
 use unreserve_engine::plan::Plan;
@@ -319,11 +319,11 @@ impl Batch for SqliteBatch<'_> {
         self.cutoff
     }
 
-    fn lock_due<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, Vec<LockedOrder>> {
+    fn lock_due<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, LockedPage> {
         Box::pin(async move {
             let found = candidates(self.link, self.plan, &self.statements.lock_due, self.cutoff_ms, selection).await;
             reach("locked");
-            found
+            found.map(|found| LockedPage::of(found, selection.limit))
         })
     }
 

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use unreserve_engine::ledger::SweepStart;
 use unreserve_engine::model::{BatchId, EndedReservation, Key, StockChange, StockRef};
 use unreserve_engine::shop::{Batch, BatchStart, CheckedShop, Selection, ShopErrorKind, StockWait};
-use unreserve_engine::sweep::SweepRequest;
+use unreserve_engine::sweep::{Silent, SweepRequest, sweep};
+use unreserve_testkit::clock::StillClock;
 
 use crate::place::{Place, profile, sweep_request, swept, tables};
 
@@ -50,7 +51,7 @@ fn start(request: &SweepRequest) -> BatchStart<'_> {
 /// Locks and examines everything; what is to be written.
 async fn prepared(batch: &mut dyn Batch) -> (Vec<StockChange>, Vec<EndedReservation>) {
     let rows = batch.lock_due(&Selection { limit: 10, ..Selection::default() }).await.unwrap();
-    let keys: Vec<Key> = rows.into_iter().map(|row| row.key).collect();
+    let keys: Vec<Key> = rows.orders.into_iter().map(|row| row.key).collect();
     let examined = batch.examine(&keys).await.unwrap();
     let stock = [StockRef { pool: 0, key: Key::single("1") }];
     let before = batch.lock_stock(&stock, StockWait::Bounded).await.unwrap().remove(0);
@@ -74,16 +75,22 @@ async fn prepared(batch: &mut dyn Batch) -> (Vec<StockChange>, Vec<EndedReservat
 }
 
 #[tokio::test]
-async fn a_page_is_made_full_from_behind_orders_that_the_shop_has_locked() {
+async fn a_page_with_orders_that_the_shop_has_locked_is_not_made_full_but_does_not_end_the_line() {
     let place = three_due().await;
     let (mut shop, request) = opened(&place).await;
     let mut raw = place.raw().await;
     raw.run("BEGIN; SELECT * FROM wp_orders WHERE id = 1 FOR UPDATE").await;
     let mut batch = shop.begin(start(&request)).await.unwrap();
-    let rows = batch.lock_due(&Selection { limit: 2, ..Selection::default() }).await.unwrap();
-    let keys: Vec<String> = rows.iter().map(|row| row.key.to_string()).collect();
-    assert_eq!(keys, ["2", "3"], "a page that is not full would end the line");
+    let page = batch.lock_due(&Selection { limit: 2, ..Selection::default() }).await.unwrap();
+    let keys: Vec<String> = page.orders.iter().map(|row| row.key.to_string()).collect();
+    assert_eq!(keys, ["2"], "what is behind the page would be searched for while order 2 is locked");
     batch.rollback().await.unwrap();
+    drop(shop);
+    let mut shop = place.checked(&profile("\"expires_at\"", "time_zone = \"UTC\"")).await;
+    let request = SweepRequest { batch_size: 1, ..sweep_request() };
+    let outcome = sweep(shop.as_mut(), &StillClock::new(), &request, &mut Silent).await.unwrap();
+    assert_eq!(outcome.facts.protected, [("locked".to_owned(), 1)].into());
+    assert_eq!(place.ask("SELECT id FROM wp_orders WHERE status = 'gone' ORDER BY id").await, ["2", "3"]);
     raw.run("ROLLBACK").await;
 }
 

@@ -63,7 +63,7 @@ async fn a_batch_that_is_dropped_or_rolled_back_leaves_nothing() {
     for rolled_back in [true, false] {
         let mut batch = shop.begin(start("ours", begun.sweep_id)).await.unwrap();
         let locked = batch.lock_due(&Selection { limit: 100, ..Selection::default() }).await.unwrap();
-        let keys: Vec<_> = locked.iter().map(|row| row.key.clone()).collect();
+        let keys: Vec<_> = locked.orders.iter().map(|row| row.key.clone()).collect();
         let examined = batch.examine(&keys).await.unwrap();
         let due: Vec<_> = examined
             .iter()

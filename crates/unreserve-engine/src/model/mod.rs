@@ -12,6 +12,6 @@ pub use duration::{DurationError, parse_duration, write_duration};
 pub use id::{BatchId, Holder, SweepId};
 pub use key::Key;
 pub use mutant::{Mutant, planted};
-pub use order::{ActiveReservation, EndedReservation, ExaminedOrder, LockedOrder, Position, StockRef};
+pub use order::{ActiveReservation, EndedReservation, ExaminedOrder, LockedOrder, LockedPage, Position, StockRef};
 pub use quantity::{Quantity, QuantityError};
 pub use stock::{StockChange, StockRow};

@@ -26,6 +26,26 @@ pub struct LockedOrder {
     pub position: Position,
 }
 
+/// What a batch has locked of a page of the line.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LockedPage {
+    /// The orders that were free, in the order of the line.
+    pub orders: Vec<LockedOrder>,
+    /// The last place of the page, behind which the line goes on; nothing where the line ended. What others had locked is
+    /// not in `orders`, but the page is not made full again from further down: nothing is searched for under locks.
+    pub next: Option<Position>,
+}
+
+impl LockedPage {
+    /// A page as it was found, where at most `limit` places were looked at: behind a full one there may be more.
+    #[must_use]
+    pub fn of(orders: Vec<LockedOrder>, limit: u32) -> Self {
+        let full = orders.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+        let next = orders.last().filter(|_| full).map(|row| row.position.clone());
+        Self { orders, next }
+    }
+}
+
 /// A stock row that a reservation points at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct StockRef {

@@ -12,7 +12,7 @@ use crate::ledger::{
     BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
 };
 use crate::model::{
-    BatchId, EndedReservation, ExaminedOrder, Holder, Key, LockedOrder, Position, StockChange, StockRef, StockRow,
+    BatchId, EndedReservation, ExaminedOrder, Holder, Key, LockedPage, Position, StockChange, StockRef, StockRow,
     SweepId,
 };
 use crate::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
@@ -277,8 +277,9 @@ pub trait Batch: Send {
     /// The database instant that splits expired from not, fixed for this batch.
     fn cutoff(&self) -> Timestamp;
 
-    /// Locks the rows of orders with an expired reservation, oldest first, skipping those that others have locked.
-    fn lock_due<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, Vec<LockedOrder>>;
+    /// Finds a page of orders with an expired reservation, oldest first, and locks those rows of it that nobody else has
+    /// locked. No lock is held while they are searched for.
+    fn lock_due<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, LockedPage>;
 
     /// Re-reads everything about these orders in new statements.
     fn examine<'a>(&'a mut self, orders: &'a [Key]) -> Answer<'a, Vec<ExaminedOrder>>;

@@ -89,10 +89,9 @@ async fn work(
     (selection, wait): (&Selection, StockWait),
     locked: &mut Locked,
 ) -> Result<Done, ShopError> {
-    let rows = batch.lock_due(selection).await?;
-    let more = rows.len() >= usize::try_from(selection.limit).unwrap_or(usize::MAX);
-    locked.next = rows.last().filter(|_| more).map(|row| row.position.clone());
-    locked.orders = distinct(rows);
+    let page = batch.lock_due(selection).await?;
+    locked.next = page.next;
+    locked.orders = distinct(page.orders);
     let keys: Vec<Key> = locked.orders.iter().map(|(key, _)| key.clone()).collect();
     let mut done =
         Done { next: locked.next.clone(), orders: u64::try_from(keys.len()).unwrap_or(u64::MAX), ..Done::default() };

@@ -96,7 +96,7 @@ pub async fn a_column_that_is_gone_is_a_changed_schema(make: MakeShop) -> Result
 }
 
 async fn lock_error(batch: &mut dyn unreserve_engine::shop::Batch) -> Result<usize, unreserve_engine::shop::ShopError> {
-    batch.lock_due(&super::steps::all(10)).await.map(|rows| rows.len())
+    batch.lock_due(&super::steps::all(10)).await.map(|page| page.orders.len())
 }
 
 /// A plan is checked statement by statement before anything is written.

@@ -55,10 +55,12 @@ pub async fn goes_on_behind_the_last_place(make: MakeShop) -> Result<(), Failure
     // More pages than there can be, so that a line that goes round in a circle is seen.
     for _ in 0..10 {
         let page = batch.lock_due(&selection).await?;
-        let Some(last) = page.last() else { break };
-        holds(page.len() <= 2, "a page is no longer than was asked for")?;
-        selection.after = Some(last.position.clone());
-        seen.extend(page.into_iter().map(|row| row.key));
+        holds(page.orders.len() <= 2, "a page is no longer than was asked for")?;
+        seen.extend(page.orders.into_iter().map(|row| row.key));
+        selection.after = page.next;
+        if selection.after.is_none() {
+            break;
+        }
     }
     let distinct: BTreeSet<&Key> = seen.iter().collect();
     equal(&(seen.len(), distinct.len()), &(5, 5), "the orders of all pages, and how many of them differ")?;
@@ -77,7 +79,7 @@ pub async fn takes_only_the_orders_that_were_asked_for(make: MakeShop) -> Result
     let mut batch = shop.begin(sweeper.batch()).await?;
     for (only, expected) in [(vec!["M-3", "M-4"], vec!["M-4", "M-3"]), (vec![], vec![])] {
         let selection = Selection { after: None, only: Some(keys(&world, &only)?), limit: 10 };
-        let locked: Vec<Key> = batch.lock_due(&selection).await?.into_iter().map(|row| row.key).collect();
+        let locked: Vec<Key> = batch.lock_due(&selection).await?.orders.into_iter().map(|row| row.key).collect();
         equal(&locked, &keys(&world, &expected)?, "the orders locked")?;
     }
     Ok(batch.rollback().await?)
@@ -122,6 +124,33 @@ pub async fn skips_an_order_that_the_shop_has_locked(make: MakeShop) -> Result<(
     Ok(batch.rollback().await?)
 }
 
+/// A page may be all locked by the shop: the line goes on behind it, and nothing is searched for in its place.
+///
+/// # Errors
+/// It does not hold.
+pub async fn goes_on_behind_orders_that_the_shop_has_locked(make: MakeShop) -> Result<(), Failure> {
+    let mut world = five_due(make).await?;
+    let mut shop = world.open().await?;
+    let sweeper = Sweeper::new("one");
+    acquire(shop.as_mut(), &sweeper).await?;
+    world.session.begin().await?;
+    for number in ["M-2", "M-4", "M-1"] {
+        let key = world.order_key(number)?;
+        world.session.lock(ORDERS, &[("order_id", Cell::text(key))]).await?;
+    }
+    let mut batch = shop.begin(sweeper.batch()).await?;
+    let mut selection = all(2);
+    for (expected, ends) in [(vec![], false), (vec!["M-5"], false), (vec!["M-3"], true)] {
+        let page = batch.lock_due(&selection).await?;
+        let locked: Vec<Key> = page.orders.into_iter().map(|row| row.key).collect();
+        equal(&locked, &keys(&world, &expected)?, "the orders of a page that nobody else has locked")?;
+        equal(&page.next.is_none(), &ends, "whether the line ends with this page")?;
+        selection.after = page.next;
+    }
+    batch.rollback().await?;
+    world.session.rollback().await
+}
+
 /// A payment row that is not committed yet holds its order through the foreign key alone, and that is enough.
 ///
 /// # Errors
@@ -140,7 +169,7 @@ pub async fn skips_an_order_whose_payment_is_under_way(make: MakeShop) -> Result
     let mut batch = shop.begin(sweeper.batch()).await?;
     equal(&lock(batch.as_mut()).await?, &keys(&world, &["M-2", "M-5", "M-1", "M-3"])?, "the orders locked afterwards")?;
     let named = Selection { only: Some(vec![world.key("M-4")?]), ..all(100) };
-    equal(&batch.lock_due(&named).await?.len(), &1, "the order asked for by name")?;
+    equal(&batch.lock_due(&named).await?.orders.len(), &1, "the order asked for by name")?;
     let paid = batch.examine(&[world.key("M-4")?]).await?;
     equal(&present(paid.first(), "order M-4")?.guards, &vec!["payment".to_owned()], "the guards once it is committed")?;
     Ok(batch.rollback().await?)

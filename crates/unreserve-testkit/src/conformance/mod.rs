@@ -108,6 +108,7 @@ macro_rules! conformance_group {
     (row_locks, $make:expr) => {
         $crate::conformance_group!(@cases $make;
             locking::skips_an_order_that_the_shop_has_locked,
+            locking::goes_on_behind_orders_that_the_shop_has_locked,
             locking::skips_an_order_whose_payment_is_under_way,
             locking::an_order_is_seen_to_be_locked_until_the_batch_ends,
             locking::examine_sees_a_payment_that_was_committed_after_the_lock,

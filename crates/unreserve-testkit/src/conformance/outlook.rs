@@ -46,7 +46,7 @@ pub async fn tells_what_is_left_alone(make: MakeShop) -> Result<(), Failure> {
     equal(&(guard, left.set_aside, left.without_order), &(1, 1, 1), "guards, orders set aside, without an order")?;
     equal(&left.outlook.due_orders, &1, "orders due")?;
     let locked = shop.begin(sweeper.batch()).await?.lock_due(&Selection { limit: 100, ..Selection::default() }).await?;
-    let locked: Vec<_> = locked.into_iter().filter_map(|order| order.number).collect();
+    let locked: Vec<_> = locked.orders.into_iter().filter_map(|order| order.number).collect();
     equal(&locked, &vec!["due".to_owned()], "what a batch locks")
 }
 

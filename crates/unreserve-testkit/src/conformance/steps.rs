@@ -24,7 +24,7 @@ pub(crate) async fn acquire(shop: &mut dyn CheckedShop, sweeper: &Sweeper) -> Re
 /// Locks what is due, and gives the orders' keys in the order they came.
 pub(crate) async fn lock(batch: &mut dyn Batch) -> Result<Vec<Key>, Failure> {
     let mut keys: Vec<Key> = Vec::new();
-    for row in batch.lock_due(&all(100)).await? {
+    for row in batch.lock_due(&all(100)).await?.orders {
         if !keys.contains(&row.key) {
             keys.push(row.key);
         }

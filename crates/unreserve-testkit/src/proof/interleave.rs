@@ -322,7 +322,7 @@ async fn try_batch(
     let worked = async {
         seat.turn().await;
         let mut keys: Vec<Key> = Vec::new();
-        for row in batch.lock_due(&steps::all(100)).await? {
+        for row in batch.lock_due(&steps::all(100)).await?.orders {
             if !keys.contains(&row.key) {
                 keys.push(row.key);
             }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use jiff::Timestamp;
 use unreserve_engine::ledger::{BatchRecord, Entry};
 use unreserve_engine::model::{
-    ActiveReservation, EndedReservation, ExaminedOrder, Key, LockedOrder, Quantity, StockChange, StockRef, StockRow,
+    ActiveReservation, EndedReservation, ExaminedOrder, Key, LockedPage, Quantity, StockChange, StockRef, StockRow,
     SweepId,
 };
 use unreserve_engine::plan::{Column, Plan, ReleasePlan};
@@ -16,7 +16,7 @@ use unreserve_engine::shop::{
 };
 
 use super::database::{CommitFate, broken};
-use super::eval::{Held, View};
+use super::eval::{Candidate, Held, View};
 use super::journal::Event;
 use super::link::{Link, micros};
 use super::locks::{Mode, RowId, TxId};
@@ -114,7 +114,7 @@ impl MemoryBatch<'_> {
         View { plan: self.plan, state, tx: Some(self.tx), now: self.cutoff }
     }
 
-    async fn lock_due_rows(&mut self, selection: &Selection) -> Result<Vec<LockedOrder>, ShopError> {
+    async fn lock_due_rows(&mut self, selection: &Selection) -> Result<LockedPage, ShopError> {
         self.statement("lock_due").await?;
         let mut state = self.link.database.state();
         let (orders, line) = {
@@ -123,27 +123,27 @@ impl MemoryBatch<'_> {
         };
         let weak = state.mutation == Some(Mutation::LocksWeakly);
         let mode = if weak { Mode::NoKeyUpdate } else { Mode::Update };
-        let (mut locked, mut skipped) = (Vec::new(), Vec::new());
-        for candidate in line {
-            if locked.len() >= usize::try_from(selection.limit).unwrap_or(usize::MAX) {
-                break;
+        let limit = usize::try_from(selection.limit).unwrap_or(usize::MAX);
+        let found = line.iter().take(limit).map(Candidate::locked).collect();
+        let mut page = LockedPage::of(found, selection.limit);
+        let mut skipped = Vec::new();
+        page.orders.retain(|order| {
+            let free = state.locks.take(self.tx, &RowId { table: orders, key: order.key.clone() }, mode);
+            if !free {
+                skipped.push(order.key.clone());
             }
-            if state.locks.take(self.tx, &RowId { table: orders, key: candidate.order.clone() }, mode) {
-                locked.push(candidate.locked());
-            } else {
-                skipped.push(candidate.order);
-            }
-        }
+            free
+        });
         let budget = self.lock_wait.min(self.link.statement_timeout());
         let unbounded = state.mutation == Some(Mutation::WaitsForEver);
         if let Some(open) = state.txs.get_mut(&self.tx) {
             open.statement_timeout = (!unbounded).then_some(budget);
         }
         if state.journal.is_some() {
-            let keys = locked.iter().map(|order: &LockedOrder| order.key.clone()).collect();
+            let keys = page.orders.iter().map(|order| order.key.clone()).collect();
             state.tell(Event::LockedDue { sweep: self.sweep_id, locked: keys, skipped });
         }
-        Ok(locked)
+        Ok(page)
     }
 
     async fn examine_rows(&mut self, orders: &[Key]) -> Result<Vec<ExaminedOrder>, ShopError> {
@@ -502,7 +502,7 @@ impl Batch for MemoryBatch<'_> {
         Timestamp::from_microsecond(self.cutoff).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    fn lock_due<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, Vec<LockedOrder>> {
+    fn lock_due<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, LockedPage> {
         Box::pin(self.lock_due_rows(selection))
     }
 

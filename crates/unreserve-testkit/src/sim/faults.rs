@@ -11,7 +11,7 @@ use unreserve_engine::ledger::{
     BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
 };
 use unreserve_engine::model::{
-    BatchId, EndedReservation, ExaminedOrder, Holder, Key, LockedOrder, StockChange, StockRef, StockRow, SweepId,
+    BatchId, EndedReservation, ExaminedOrder, Holder, Key, LockedPage, StockChange, StockRef, StockRow, SweepId,
 };
 use unreserve_engine::plan::{ClockEvidence, Plan};
 use unreserve_engine::shop::{
@@ -190,7 +190,7 @@ impl Batch for FaultyBatch<'_> {
         self.batch.cutoff()
     }
 
-    fn lock_due<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, Vec<LockedOrder>> {
+    fn lock_due<'a>(&'a mut self, selection: &'a Selection) -> Answer<'a, LockedPage> {
         meets!(self, batch, lock_due(selection))
     }
 
