@@ -1,6 +1,6 @@
 //! One transaction of a sweep.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub(super) struct MySqlBatch<'a> {
     epoch: i64,
     cutoff: Timestamp,
     lock_wait: Duration,
+    /// The orders that something was written for.
+    touched: BTreeSet<Key>,
     open: bool,
 }
 
@@ -70,6 +72,7 @@ pub(super) async fn begin<'a>(
         epoch: 0,
         cutoff: Timestamp::UNIX_EPOCH,
         lock_wait: start.lock_wait,
+        touched: BTreeSet::new(),
         open: true,
     };
     match ledger::fence(batch.link, &tools.plan.profile, start.token).await {
@@ -335,6 +338,7 @@ impl MySqlBatch<'_> {
         let Tools { plan, statements, .. } = self.tools;
         let rows: Vec<Vec<Json>> = reservations.iter().map(|ended| json_examined(plan, ended)).collect();
         let examined = Parameters::at(self.cutoff).json(&rows);
+        self.touched.extend(reservations.iter().map(|ended| ended.order.clone()));
         // Before anything is written: whoever has one of these rows is to get the others we have.
         let lock = &statements.lock_reservations;
         self.link.rows(lock.name, &lock.sql, examined.finish(lock)?).await?;
@@ -362,13 +366,35 @@ impl MySqlBatch<'_> {
     async fn cancel_rows(&mut self, orders: &[Key]) -> Result<(), ShopError> {
         let statements = self.tools.statements;
         let Some(statement) = &statements.cancel_orders else { return Ok(()) };
+        self.touched.extend(orders.iter().cloned());
         let parameters = Parameters::at(self.cutoff).keys(orders);
         let unchanged = self.count(&statements.recheck_orders, &parameters).await?;
         expect_all(unchanged, orders.len(), "orders", statements.recheck_orders.name)?;
         self.write(statement, &parameters, orders.len(), "orders").await
     }
 
+    /// Looks at the payments once more, behind all writes. None of these reads them, so where no foreign key keeps the shop
+    /// from paying an order that we have locked, the look before the first write would be the last one.
+    async fn look_again(&mut self) -> Result<(), ShopError> {
+        let Some(statement) = self.tools.statements.last_look.as_ref().filter(|_| !self.touched.is_empty()) else {
+            return Ok(());
+        };
+        let parameters = Parameters::timeless().keys(&self.touched);
+        match self.count(statement, &parameters).await? {
+            0 => Ok(()),
+            paid => {
+                let message = format!("{paid} of {} orders were paid while the batch was written", self.touched.len());
+                Err(ShopError::new(ShopErrorKind::Invariant, message).during(statement.name))
+            }
+        }
+    }
+
     async fn commit_all(&mut self) -> Committed {
+        if let Err(error) = self.look_again().await {
+            // Nothing was committed, whatever becomes of the rollback.
+            let _ = self.undo().await;
+            return Committed::No(error);
+        }
         self.open = false;
         match self.link.commit().await {
             Ok(()) => Committed::Yes,

@@ -198,6 +198,14 @@ impl<'a> Writer<'a> {
         all(&guards, "TRUE")
     }
 
+    /// That evidence in a table of its own protects the order `o`; nothing where no guard looks for any. What the order's own
+    /// row says is under our lock, and written by us.
+    pub(super) fn guarded_elsewhere(&mut self) -> Option<String> {
+        let elsewhere = self.plan.guards.iter().filter(|guard| guard.evidence.is_some());
+        let guards: Vec<String> = elsewhere.map(|guard| self.guard(guard)).collect();
+        (!guards.is_empty()).then(|| guards.join("\n  OR "))
+    }
+
     /// The expiry column, as it stands.
     pub(super) fn expiry_column(&self) -> String {
         let time = &self.plan.due.time;

@@ -62,6 +62,8 @@ pub(super) struct Statements {
     pub(super) recheck_orders: Statement,
     /// The end of orders; nothing where the profile never writes orders.
     pub(super) cancel_orders: Option<Statement>,
+    /// How many orders are paid by now; nothing where no guard looks into another table.
+    pub(super) last_look: Option<Statement>,
     /// One order, by its number; nothing where the profile names none.
     pub(super) explain_by_number: Option<Statement>,
     /// One order, by its key.
@@ -78,7 +80,8 @@ impl Statements {
         let mut all = vec![&self.outlook, &self.clock_evidence, &self.line.start, &self.line.after, &self.line.only];
         all.extend(self.guarded.iter().chain(&self.without_order));
         all.extend([&self.examine_orders, &self.examine_reservations, &self.recheck, &self.recheck_orders]);
-        all.extend(self.read_stock.iter().chain(&self.still_active).chain(&self.explain_by_number));
+        all.extend(self.read_stock.iter().chain(&self.still_active).chain(&self.last_look));
+        all.extend(&self.explain_by_number);
         all.extend([&self.explain_by_key, &self.explain_reservations]);
         all
     }
@@ -132,6 +135,7 @@ pub(super) fn render(plan: &Plan, indexes: &KeyIndexes, installed: bool) -> Stat
         still_active: matches!(plan.reservation.release, ReleasePlan::Mark(_)).then(|| still_active(plan)),
         recheck_orders: recheck_orders(plan),
         cancel_orders: (!plan.order.cancel.is_empty()).then(|| cancel_orders(plan, indexes)),
+        last_look: last_look(plan),
         explain_by_number: number.map(|number| explain_order(plan, number)),
         explain_by_key: explain_order(plan, &plan.order.key),
         explain_reservations: explain_reservations(plan),
@@ -500,6 +504,19 @@ fn cancel_orders(plan: &Plan, indexes: &KeyIndexes) -> Statement {
         by(&indexes.order),
         are_keys("o", &keys)
     ))
+}
+
+/// Given: nothing, the orders' keys. Writes read no payment here, so without a foreign key one may have come since.
+fn last_look(plan: &Plan) -> Option<Statement> {
+    let mut w = Writer::new(plan, "last_look");
+    let guarded = w.guarded_elsewhere()?;
+    let keys = [&plan.order.key];
+    Some(w.finish(&format!(
+        "SELECT COUNT(*)\nFROM {}\nSTRAIGHT_JOIN {} AS o ON {}\nWHERE {guarded}",
+        JsonTable::new(Writer::given(1), &keys).finish(),
+        table_name(&plan.order.table),
+        are_keys("o", &keys)
+    )))
 }
 
 /// Given: nothing, the key or the number as its column's type.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use unreserve_engine::ledger::SweepStart;
 use unreserve_engine::model::{BatchId, EndedReservation, Key, StockChange, StockRef};
-use unreserve_engine::shop::{Batch, BatchStart, CheckedShop, Selection, ShopErrorKind, StockWait};
+use unreserve_engine::shop::{Batch, BatchStart, CheckedShop, Committed, Selection, ShopErrorKind, StockWait};
 use unreserve_engine::sweep::{Silent, SweepRequest, sweep};
 use unreserve_testkit::clock::StillClock;
 
@@ -156,6 +156,27 @@ async fn a_batch_waits_for_no_payment_that_is_being_written() {
     assert!(began.elapsed() < Duration::from_millis(900), "something was waited for");
     batch.rollback().await.unwrap();
     raw.run("COMMIT").await;
+    drop(shop);
+    let mut shop = place.checked(&profile("\"expires_at\"", "time_zone = \"UTC\"")).await;
+    assert_eq!(swept(shop.as_mut()).await, (2, 2, 2, 0));
+}
+
+#[tokio::test]
+async fn a_payment_that_was_committed_behind_the_last_write_is_seen_before_the_commit() {
+    // Without a foreign key the shop may pay an order that we have locked.
+    let place = three_due().await;
+    let (mut shop, request) = opened(&place).await;
+    let everything = "SELECT (SELECT GROUP_CONCAT(status ORDER BY id) FROM wp_orders), (SELECT SUM(active) FROM wp_holds),
+        (SELECT GROUP_CONCAT(reserved, '/', free ORDER BY id) FROM wp_stock)";
+    let before = place.ask(everything).await;
+    let mut batch = shop.begin(start(&request)).await.unwrap();
+    let (stock, ended) = prepared(batch.as_mut()).await;
+    batch.release(&stock, &ended).await.unwrap();
+    batch.cancel_orders(&[Key::single("1"), Key::single("2"), Key::single("3")]).await.unwrap();
+    place.raw().await.run("INSERT INTO wp_payments (order_id, status) VALUES (2, 'ok')").await;
+    let Committed::No(error) = batch.commit().await else { panic!("a paid order was released") };
+    assert_eq!((error.kind, error.statement), (ShopErrorKind::Invariant, Some("last_look")), "{error:?}");
+    assert_eq!(place.ask(everything).await, before);
     drop(shop);
     let mut shop = place.checked(&profile("\"expires_at\"", "time_zone = \"UTC\"")).await;
     assert_eq!(swept(shop.as_mut()).await, (2, 2, 2, 0));
