@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use unreserve_engine::model::{ActiveReservation, ExaminedOrder, LockedOrder, Position, Quantity, StockRef, StockRow};
 use unreserve_engine::plan::Plan;
-use unreserve_engine::shop::{GuardedOrder, ShopError, ShopErrorKind};
+use unreserve_engine::shop::{GuardedOrder, Leftovers, Outlook, ShopError, ShopErrorKind, read_for};
 
 use crate::cells::{Cells, read_flag, read_instant, read_key, read_sum, read_whole_key};
 
@@ -26,6 +26,40 @@ fn guards(plan: &Plan, row: &impl Cells, first: usize, name: &'static str) -> Re
         }
     }
     Ok(guards)
+}
+
+/// Puts together what is left over, from what was read.
+pub(crate) struct LeftoversRead {
+    /// How many of each may be told.
+    pub(crate) count_limit: u64,
+    /// What lies ahead.
+    pub(crate) outlook: Outlook,
+    /// Orders that are set aside.
+    pub(crate) set_aside: u64,
+    /// The rows of `guarded`, how many there were, and each order once.
+    pub(crate) guarded: (usize, Vec<GuardedOrder>),
+    /// Reservations without an order.
+    pub(crate) without_order: u64,
+    /// How many expired reservations were read.
+    pub(crate) read: u64,
+}
+
+impl LeftoversRead {
+    /// Says where there may be more than was read.
+    pub(crate) fn told(self) -> Leftovers {
+        let (rows, guarded) = self.guarded;
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        let at_least = self.read >= read_for(self.count_limit)
+            || rows >= self.count_limit
+            || self.without_order >= self.count_limit;
+        Leftovers {
+            outlook: self.outlook,
+            set_aside: self.set_aside,
+            guarded,
+            without_order: self.without_order.min(self.count_limit),
+            at_least,
+        }
+    }
 }
 
 /// The rows of `guarded`: each order once, in their order.

@@ -27,30 +27,60 @@ pub(super) fn outlook(plan: &Plan, installed: bool) -> Statement {
     ))
 }
 
-/// Given: cutoff, how many rows to read at most.
+/// The oldest expired reservations that hold stock, as many as may be read, whatever their order is: `r`, with the column
+/// that names the order, and `unreserve_expiry`.
+fn oldest_expired(w: &mut Writer<'_>, limit: usize) -> String {
+    let plan = w.plan;
+    let (active, due, column) = (w.active(), due(w), w.expiry_column());
+    let (key, line) = match plan.due.time.home {
+        ExpiryHome::Reservation => (
+            format!("r.{}", quoted(&plan.reservation.order.name)),
+            format!("FROM {} AS r", table_name(&plan.reservation.table)),
+        ),
+        ExpiryHome::Order => {
+            let key = (quoted(&plan.order.key.name), quoted(&plan.reservation.order.name));
+            (format!("o.{} AS {}", key.0, key.1), w.line())
+        }
+    };
+    let limit = Writer::given(limit);
+    format!("SELECT {key}, {column} AS unreserve_expiry\n{line}\nWHERE {active}\n  AND {due}\nORDER BY {column} LIMIT {limit}")
+}
+
+/// The key of the order that such a reservation names.
+fn named_order(plan: &Plan) -> String {
+    match plan.due.time.home {
+        ExpiryHome::Reservation => alike("r", &plan.reservation.order, &plan.order.key),
+        ExpiryHome::Order => format!("r.{}", quoted(&plan.reservation.order.name)),
+    }
+}
+
+/// Given: cutoff, how many rows to tell at most, how many to read.
 pub(super) fn guarded(plan: &Plan, installed: bool) -> Statement {
     let mut w = Writer::new(plan, "guarded");
-    let (wanted, unguarded, line, column) = (wanted(&mut w, installed), w.unguarded(), w.line(), w.expiry_column());
+    let (unpaid, cancelled, unguarded) = (w.unpaid(), w.cancelled(), w.unguarded());
+    let not_set_aside = if installed { w.not_set_aside() } else { "TRUE".to_owned() };
     let guards: Vec<String> = plan.guards.iter().map(|guard| format!("({}) IS TRUE", w.guard(guard))).collect();
     let (key, number, limit) = (w.order_key(), w.order_number(), Writer::given(1));
+    let read = oldest_expired(&mut w, 2);
     w.finish(&format!(
-        "SELECT {key}, {number},\n{}\n{line}\nWHERE {wanted}\n  AND NOT ({unguarded})\nORDER BY {column} LIMIT {limit}",
-        guards.join(",\n")
+        "SELECT {key}, {number},\n{}\nFROM ({read}) AS r\nSTRAIGHT_JOIN {} AS o ON o.{} = {}\n\
+         WHERE ({unpaid} OR {cancelled})\n  AND {not_set_aside}\n  AND NOT ({unguarded})\nORDER BY r.unreserve_expiry LIMIT {limit}",
+        guards.join(",\n"),
+        table_name(&plan.order.table),
+        quoted(&plan.order.key.name),
+        named_order(plan)
     ))
 }
 
-/// Given: cutoff, up to how many are counted.
-pub(super) fn without_order(plan: &Plan) -> Statement {
-    let mut w = Writer::new(plan, "without_order");
-    let (active, due) = (w.active(), due(&mut w));
+/// Given: cutoff, how many rows to read at most. Gives the reservations without an order among them, and how many there are.
+pub(super) fn unseen(plan: &Plan) -> Statement {
+    let mut w = Writer::new(plan, "unseen");
+    let read = oldest_expired(&mut w, 1);
     w.finish(&format!(
-        "SELECT COUNT(*) FROM (SELECT 1 FROM {} AS r\nWHERE {active}\n  AND {due}\n  \
-         AND NOT EXISTS (SELECT 1 FROM {} AS o WHERE o.{} = {})\nLIMIT {}) AS counted",
-        table_name(&plan.reservation.table),
+        "SELECT CAST(COALESCE(SUM(NOT EXISTS (SELECT 1 FROM {} AS o WHERE o.{} = {})), 0) AS SIGNED), COUNT(*)\nFROM ({read}) AS r",
         table_name(&plan.order.table),
         quoted(&plan.order.key.name),
-        alike("r", &plan.reservation.order, &plan.order.key),
-        Writer::given(1)
+        named_order(plan)
     ))
 }
 

@@ -13,7 +13,7 @@ pub(super) fn statement_error(error: &Error, statement: &'static str) -> ShopErr
         "outlook",
         "clock_evidence",
         "guarded",
-        "without_order",
+        "unseen",
         "find_due",
         "find_due_after",
         "find_due_of",

@@ -7,7 +7,7 @@
 use unreserve_engine::plan::{Column, Plan, ReleasePlan, StockPlan};
 use unreserve_engine::profile::ExpiryHome;
 
-use super::ahead::{clock_evidence, guarded, outlook, without_order};
+use super::ahead::{clock_evidence, guarded, outlook, unseen};
 use super::fragments::{Statement, Writer, list, quoted, table_name};
 use super::keys::{JsonTable, alike, are_keys, folds_letters, is_key, key_text, key_value};
 use super::times::{due, micros};
@@ -32,8 +32,8 @@ pub(super) struct Statements {
     pub(super) clock_evidence: Statement,
     /// Due orders that a guard protects; nothing where the profile has no guard.
     pub(super) guarded: Option<Statement>,
-    /// Counts expired reservations without an order; nothing where the expiry stands with the order.
-    pub(super) without_order: Option<Statement>,
+    /// Counts what no line shows: expired reservations without an order.
+    pub(super) unseen: Statement,
     /// The line of due reservations, without a lock.
     pub(super) line: Line,
     /// Locks orders, those aside that others have locked.
@@ -78,7 +78,8 @@ impl Statements {
     /// Those that only read.
     pub(super) fn reading(&self) -> Vec<&Statement> {
         let mut all = vec![&self.outlook, &self.clock_evidence, &self.line.start, &self.line.after, &self.line.only];
-        all.extend(self.guarded.iter().chain(&self.without_order));
+        all.extend(&self.guarded);
+        all.push(&self.unseen);
         all.extend([&self.examine_orders, &self.examine_reservations, &self.recheck, &self.recheck_orders]);
         all.extend(self.read_stock.iter().chain(&self.still_active).chain(&self.last_look));
         all.extend(&self.explain_by_number);
@@ -120,7 +121,7 @@ pub(super) fn render(plan: &Plan, indexes: &KeyIndexes, installed: bool) -> Stat
         outlook: outlook(plan, installed),
         clock_evidence: clock_evidence(plan),
         guarded: (!plan.guards.is_empty()).then(|| guarded(plan, installed)),
-        without_order: (plan.due.time.home == ExpiryHome::Reservation).then(|| without_order(plan)),
+        unseen: unseen(plan),
         line: Line { start: line(From::Start), after: line(From::Place), only: line(From::Orders) },
         lock_due: lock_orders(plan, indexes, "lock_due"),
         examine_orders: examine_orders(plan),

@@ -38,10 +38,12 @@ use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
     Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, Leftovers,
     LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
+    read_for,
 };
 use values::{Parameters, only_row, read, read_count, read_own_instant};
 
 use crate::Options;
+use crate::rows::LeftoversRead;
 
 /// Connects.
 pub(crate) fn open(url: String, options: Options) -> Answer<'static, Box<dyn Shop>> {
@@ -92,11 +94,6 @@ async fn info(link: &mut Link) -> Result<(ShopInfo, Duration), ShopError> {
     let product = format!("PostgreSQL {version}");
     let capability = Capability { row_locks: true, single_writer: false, many_hosts: true };
     Ok((ShopInfo { product, read_only, installed, capability }, deadlock_timeout))
-}
-
-/// How many reservations are read to count so many orders: eight of them an order are mostly plenty.
-fn few(count_limit: u64) -> u64 {
-    count_limit.saturating_mul(8)
 }
 
 macro_rules! reads_the_ledger {
@@ -167,7 +164,7 @@ impl CheckedPgShop {
     /// missed.
     async fn settle_outlook(&mut self, rows: Vec<PgRow>, count_limit: u64) -> Result<Outlook, ShopError> {
         let (outlook, read) = rows::outlook(&only_row(rows, "outlook")?, count_limit, "outlook")?;
-        if read < few(count_limit) || outlook.due_orders >= count_limit {
+        if read < read_for(count_limit) || outlook.due_orders >= count_limit {
             return Ok(outlook);
         }
         let Self { link, statements, .. } = self;
@@ -178,14 +175,14 @@ impl CheckedPgShop {
 
     async fn read_outlook(&mut self, count_limit: u64) -> Result<Outlook, ShopError> {
         let Self { link, statements, .. } = self;
-        let few = Parameters::new().with(values::signed(few(count_limit)));
+        let few = Parameters::new().with(values::signed(read_for(count_limit)));
         let reply = link.transact(Transaction::Read, vec![Call::of(&statements.outlook, few)?]).await?.pop();
         self.settle_outlook(reply.unwrap_or_default().rows, count_limit).await
     }
 
     async fn read_look(&mut self, count_limit: u64) -> Result<(ClockEvidence, Outlook), ShopError> {
         let Self { link, statements, .. } = self;
-        let few = Parameters::new().with(values::signed(few(count_limit)));
+        let few = Parameters::new().with(values::signed(read_for(count_limit)));
         let calls = vec![Call::of(&statements.clock_evidence, Parameters::new())?, Call::of(&statements.outlook, few)?];
         let mut replies = link.transact(Transaction::Read, calls).await?.into_iter();
         let mut next = || replies.next().unwrap_or_default().rows;
@@ -196,19 +193,20 @@ impl CheckedPgShop {
 
     async fn read_leftovers(&mut self, count_limit: u64) -> Result<Leftovers, ShopError> {
         let Self { link, statements, plan, .. } = self;
-        let limit = || Parameters::new().with(values::signed(count_limit));
-        let few = Parameters::new().with(values::signed(few(count_limit)));
-        let mut calls = vec![Call::of(&statements.outlook, few)?, Call::of(&statements.unseen, limit())?];
+        let read = values::signed(read_for(count_limit));
+        let few = || Parameters::new().with(read);
+        let mut calls = vec![Call::of(&statements.outlook, few())?, Call::of(&statements.unseen, few())?];
         if let Some(guarded) = &statements.guarded {
-            calls.push(Call::of(guarded, limit())?);
+            calls.push(Call::of(guarded, Parameters::new().with(values::signed(count_limit)).with(read))?);
         }
         let mut replies = link.transact(Transaction::Read, calls).await?.into_iter();
         let mut next = || replies.next().unwrap_or_default().rows;
         let (outlook, unseen, guarded) = (next(), only_row(next(), "unseen")?, next());
         let (without_order, set_aside) = (read_count(&unseen, 0, "unseen")?, read_count(&unseen, 1, "unseen")?);
-        let guarded = crate::rows::guarded(plan, &guarded)?;
+        let read = read_count(&unseen, 2, "unseen")?;
+        let guarded = (guarded.len(), crate::rows::guarded(plan, &guarded)?);
         let outlook = self.settle_outlook(outlook, count_limit).await?;
-        Ok(Leftovers { outlook, set_aside, guarded, without_order })
+        Ok(LeftoversRead { count_limit, outlook, set_aside, guarded, without_order, read }.told())
     }
 
     async fn read_page(&mut self, selection: &Selection) -> Result<Surveyed, ShopError> {

@@ -182,33 +182,46 @@ fn clock_evidence(plan: &Plan) -> Statement {
     ))
 }
 
-/// `$1` how many rows to read at most.
+/// The oldest expired reservations that hold stock, as many as may be read, whatever their order is: `r`, with the column
+/// that names the order, and `unreserve_expiry`.
+fn oldest_expired(w: &Writer<'_>, plan: &Plan, limit: &str) -> String {
+    let (active, due, column) = (w.active(), w.due(), w.expiry_column());
+    let key = match plan.due.time.home {
+        ExpiryHome::Reservation => format!("r.{}", quoted(&plan.reservation.order.name)),
+        ExpiryHome::Order => {
+            format!("o.{} AS {}", quoted(&plan.order.key.name), quoted(&plan.reservation.order.name))
+        }
+    };
+    let line = next_line(w, plan);
+    format!("SELECT {key}, {column} AS unreserve_expiry\n{line}\nWHERE {active} AND {due}\nORDER BY {column} LIMIT {limit}")
+}
+
+/// `$1` how many rows to tell at most, `$2` how many to read.
 fn guarded(plan: &Plan, installed: bool) -> Statement {
     let w = Writer::new(plan, "guarded");
-    let (wanted, unguarded, line, column) = (wanted(&w, installed), w.unguarded(), w.line(), w.expiry_column());
+    let (unpaid, cancelled, unguarded) = (w.unpaid(), w.cancelled(), w.unguarded());
+    let not_set_aside = if installed { w.not_set_aside() } else { "true".to_owned() };
     let guards = list(plan.guards.iter().map(|guard| format!("coalesce({}, false)", w.guard(guard))));
-    let (key, number) = (w.order_key(), w.order_number());
+    let (key, number, read) = (w.order_key(), w.order_number(), oldest_expired(&w, plan, "$2::bigint"));
     w.finish(&format!(
-        "SELECT {key}, {number}, {guards}\n{line}\nWHERE {wanted}\n  AND NOT ({unguarded})\nORDER BY {column} LIMIT $1::bigint"
+        "SELECT {key}, {number}, {guards}\nFROM ({read}) AS r\nJOIN {} AS o ON o.{} = r.{}\n\
+         WHERE ({unpaid} OR {cancelled})\n  AND {not_set_aside}\n  AND NOT ({unguarded})\nORDER BY r.unreserve_expiry LIMIT $1::bigint",
+        table_name(&plan.order.table),
+        quoted(&plan.order.key.name),
+        quoted(&plan.reservation.order.name)
     ))
 }
 
-/// `$1` up to how many reservations without an order are counted.
+/// `$1` how many rows to read at most. Gives the reservations without an order among them, orders set aside, rows read.
 fn unseen(plan: &Plan, installed: bool) -> Statement {
     let w = Writer::new(plan, "unseen");
-    let without_order = match plan.due.time.home {
-        ExpiryHome::Order => "0::bigint".to_owned(),
-        ExpiryHome::Reservation => {
-            let (active, due) = (w.active(), w.due());
-            format!(
-                "(SELECT count(*) FROM (SELECT 1 FROM {} AS r\nWHERE {active} AND {due}\n  AND NOT EXISTS (SELECT 1 FROM {} AS o WHERE o.{} = r.{})\nLIMIT $1::bigint) AS x)",
-                table_name(&plan.reservation.table),
-                table_name(&plan.order.table),
-                quoted(&plan.order.key.name),
-                quoted(&plan.reservation.order.name)
-            )
-        }
-    };
+    let read = oldest_expired(&w, plan, "$1::bigint");
+    let without_order = format!(
+        "SELECT count(*) FROM read AS r WHERE NOT EXISTS (SELECT 1 FROM {} AS o WHERE o.{} = r.{})",
+        table_name(&plan.order.table),
+        quoted(&plan.order.key.name),
+        quoted(&plan.reservation.order.name)
+    );
     let aside = match installed {
         false => "0::bigint".to_owned(),
         true => {
@@ -216,7 +229,9 @@ fn unseen(plan: &Plan, installed: bool) -> Statement {
             format!("(SELECT count(*) FROM unreserve.set_aside WHERE profile = {profile} AND retry_at > now())")
         }
     };
-    w.finish(&format!("SELECT {without_order}, {aside}, $1::bigint"))
+    w.finish(&format!(
+        "WITH read AS MATERIALIZED (\n{read}\n)\nSELECT ({without_order}),\n{aside}, (SELECT count(*) FROM read)"
+    ))
 }
 
 /// The condition that something of the order is to be given back, guards aside.

@@ -31,6 +31,7 @@ use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
     Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, GuardedOrder, InstallState, Ledger,
     Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
+    read_for,
 };
 use values::{Parameters, instant, only_row, read, read_count, read_instant};
 
@@ -199,29 +200,29 @@ impl CheckedSqliteShop {
         })
     }
 
-    async fn read_guarded(&mut self, now_ms: i64, limit: u64) -> Result<Vec<GuardedOrder>, ShopError> {
-        let Some(statement) = &self.statements.guarded else { return Ok(Vec::new()) };
-        let parameters = Parameters::new().with(now_ms).with(values::signed(limit)).finish(statement)?;
-        rows::guarded(&self.plan, &self.link.rows(statement.name, &statement.sql, parameters).await?)
+    /// How many rows there were, and each order of them once.
+    async fn read_guarded(&mut self, now_ms: i64, limit: u64) -> Result<(usize, Vec<GuardedOrder>), ShopError> {
+        let Some(statement) = &self.statements.guarded else { return Ok((0, Vec::new())) };
+        let parameters =
+            Parameters::new().with(now_ms).with(values::signed(limit)).with(values::signed(read_for(limit)));
+        let rows = self.link.rows(statement.name, &statement.sql, parameters.finish(statement)?).await?;
+        Ok((rows.len(), rows::guarded(&self.plan, &rows)?))
     }
 
     async fn read_leftovers(&mut self, count_limit: u64) -> Result<Leftovers, ShopError> {
         let now_ms = ledger::now(&mut self.link).await?;
         let outlook = self.read_outlook(count_limit).await?;
         let guarded = self.read_guarded(now_ms, count_limit).await?;
-        let without_order = match &self.statements.without_order {
-            None => 0,
-            Some(statement) => {
-                let parameters = Parameters::new().with(now_ms).with(values::signed(count_limit)).finish(statement)?;
-                let rows = self.link.rows(statement.name, &statement.sql, parameters).await?;
-                read_count(&only_row(rows, statement.name)?, 0, statement.name)?
-            }
-        };
+        let statement = &self.statements.unseen;
+        let parameters = Parameters::new().with(now_ms).with(values::signed(read_for(count_limit)));
+        let rows = self.link.rows(statement.name, &statement.sql, parameters.finish(statement)?).await?;
+        let unseen = only_row(rows, statement.name)?;
+        let (without_order, read) = (read_count(&unseen, 0, statement.name)?, read_count(&unseen, 1, statement.name)?);
         let set_aside = match self.info.installed {
             InstallState::Current => ledger::count_set_aside(&mut self.link, &self.plan.profile, now_ms).await?,
             _ => 0,
         };
-        Ok(Leftovers { outlook, set_aside, guarded, without_order })
+        Ok(rows::LeftoversRead { count_limit, outlook, set_aside, guarded, without_order, read }.told())
     }
 
     async fn read_page(&mut self, selection: &Selection) -> Result<Surveyed, ShopError> {

@@ -31,8 +31,8 @@ pub(super) struct Statements {
     pub(super) clock_evidence: Statement,
     /// Due orders that a guard protects; nothing where the profile has no guard.
     pub(super) guarded: Option<Statement>,
-    /// Counts expired reservations without an order; nothing where the expiry stands with the order.
-    pub(super) without_order: Option<Statement>,
+    /// Counts what no line shows: expired reservations without an order.
+    pub(super) unseen: Statement,
     /// The line of due reservations, for a dry run.
     pub(super) survey: Line,
     /// The same for a batch, which has shut every other writer out.
@@ -62,7 +62,8 @@ impl Statements {
     pub(super) fn all(&self) -> Vec<&Statement> {
         let lines = [&self.survey, &self.lock_due];
         let mut all = vec![&self.outlook, &self.clock_evidence, &self.examine_orders, &self.examine_reservations];
-        all.extend(self.guarded.iter().chain(&self.without_order));
+        all.extend(&self.guarded);
+        all.push(&self.unseen);
         all.extend(lines.into_iter().flat_map(|line| [&line.start, &line.after, &line.only]));
         all.extend(&self.lock_stock);
         all.extend(&self.write_stock);
@@ -85,7 +86,7 @@ pub(super) fn render(plan: &Plan, installed: bool) -> Statements {
         outlook: outlook(plan, installed),
         clock_evidence: clock_evidence(plan),
         guarded: (!plan.guards.is_empty()).then(|| guarded(plan, installed)),
-        without_order: (plan.due.time.home == ExpiryHome::Reservation).then(|| without_order(plan)),
+        unseen: unseen(plan),
         survey: line("survey"),
         lock_due: line("lock_due"),
         examine_orders: examine_orders(plan),
@@ -125,25 +126,46 @@ fn outlook(plan: &Plan, installed: bool) -> Statement {
     ))
 }
 
-/// `?2` how many rows to read at most.
+/// The oldest expired reservations that hold stock, as many as may be read, whatever their order is: `r`, with the column
+/// that names the order, and `unreserve_expiry`.
+fn oldest_expired(w: &mut Writer<'_>, limit: &str) -> String {
+    let plan = w.plan;
+    let (active, due, column) = (w.active(), w.due(), w.expiry_column());
+    let (key, line) = match plan.due.time.home {
+        ExpiryHome::Reservation => (
+            format!("r.{}", quoted(&plan.reservation.order.name)),
+            format!("FROM {} AS r", table_name(&plan.reservation.table)),
+        ),
+        ExpiryHome::Order => {
+            let key = (quoted(&plan.order.key.name), quoted(&plan.reservation.order.name));
+            (format!("o.{} AS {}", key.0, key.1), w.line())
+        }
+    };
+    format!("SELECT {key}, {column} AS unreserve_expiry\n{line}\nWHERE {active}\n  AND {due}\nORDER BY {column} LIMIT {limit}")
+}
+
+/// `?2` how many rows to tell at most, `?3` how many to read.
 fn guarded(plan: &Plan, installed: bool) -> Statement {
-    let mut w = Writer::new(plan, "guarded", 2);
-    let (wanted, unguarded, line, column) = (wanted(&mut w, installed), w.unguarded(), w.line(), w.expiry_column());
+    let mut w = Writer::new(plan, "guarded", 3);
+    let (unpaid, cancelled, unguarded) = (w.unpaid(), w.cancelled(), w.unguarded());
+    let not_set_aside = if installed { w.not_set_aside() } else { "TRUE".to_owned() };
     let guards = list(plan.guards.iter().map(|guard| format!("{} IS TRUE", w.guard(guard))));
-    let (key, number) = (w.order_key(), w.order_number());
+    let (key, number, read) = (w.order_key(), w.order_number(), oldest_expired(&mut w, "?3"));
     w.finish(&format!(
-        "SELECT {key}, {number}, {guards}\n{line}\nWHERE {wanted}\n  AND NOT ({unguarded})\nORDER BY {column} LIMIT ?2"
+        "SELECT {key}, {number}, {guards}\nFROM ({read}) AS r\nCROSS JOIN {} AS o ON o.{} = r.{}\n\
+         WHERE ({unpaid} OR {cancelled})\n  AND {not_set_aside}\n  AND NOT ({unguarded})\nORDER BY r.unreserve_expiry LIMIT ?2",
+        table_name(&plan.order.table),
+        quoted(&plan.order.key.name),
+        quoted(&plan.reservation.order.name)
     ))
 }
 
-/// `?2` up to how many are counted.
-fn without_order(plan: &Plan) -> Statement {
-    let mut w = Writer::new(plan, "without_order", 2);
-    let (active, due) = (w.active(), w.due());
+/// `?2` how many rows to read at most. Gives the reservations without an order among them, and how many there are.
+fn unseen(plan: &Plan) -> Statement {
+    let mut w = Writer::new(plan, "unseen", 2);
+    let read = oldest_expired(&mut w, "?2");
     w.finish(&format!(
-        "SELECT count(*) FROM (SELECT 1 FROM {} AS r\nWHERE {active}\n  AND {due}\n  \
-         AND NOT EXISTS (SELECT 1 FROM {} AS o WHERE o.{} = r.{})\nLIMIT ?2)",
-        table_name(&plan.reservation.table),
+        "SELECT count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM {} AS o WHERE o.{} = r.{})), count(*)\nFROM ({read}) AS r",
         table_name(&plan.order.table),
         quoted(&plan.order.key.name),
         quoted(&plan.reservation.order.name)

@@ -53,6 +53,12 @@ pub struct SweepReport {
     pub orders_cancelled: u64,
     /// Orders left alone although something of them had expired, by reason.
     pub orders_protected: BTreeMap<String, u64>,
+    /// Whether there may be more of them: of very many expired reservations only the oldest are read. Left out where not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub orders_protected_at_least: bool,
+    /// Why guarded orders could not be counted, nor orders set aside in a dry run. Left out where they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncounted: Option<String>,
     /// Orders kept out of the way, to be tried again.
     pub orders_set_aside: u64,
     /// What counters lacked.
@@ -91,6 +97,8 @@ pub fn report_sweep(
         stock_rows_updated: record.stock_rows_updated,
         orders_cancelled: record.orders_cancelled,
         orders_protected: outcome.facts.protected.clone(),
+        orders_protected_at_least: outcome.facts.protected_at_least,
+        uncounted: outcome.facts.uncounted.clone(),
         orders_set_aside: outcome.facts.set_aside,
         drift_units: record.drift_units,
         oldest_overdue_seconds: seconds(outcome.facts.oldest_overdue_micros),
@@ -125,6 +133,8 @@ pub fn report_dry(
         stock_rows_updated: sum(|batch| batch.stock_rows),
         orders_cancelled: sum(|batch| batch.orders_cancelled),
         orders_protected: outcome.facts.protected.clone(),
+        orders_protected_at_least: outcome.facts.protected_at_least,
+        uncounted: outcome.facts.uncounted.clone(),
         orders_set_aside: outcome.facts.set_aside,
         drift_units: units(|batch| batch.drift),
         oldest_overdue_seconds: seconds(outcome.facts.oldest_overdue_micros),

@@ -8,5 +8,5 @@ pub use error::{ShopError, ShopErrorKind};
 pub use explanation::{ConditionValueSeen, Explanation, GuardSeen, OrderName, ReservationSeen};
 pub use port::{
     Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Committed, GuardedOrder, InstallState, Ledger,
-    Leftovers, LockTest, NO_ORDER, Outlook, Selection, Shop, ShopInfo, StockWait, Surveyed, UNREADABLE,
+    Leftovers, LockTest, NO_ORDER, Outlook, Selection, Shop, ShopInfo, StockWait, Surveyed, UNREADABLE, read_for,
 };

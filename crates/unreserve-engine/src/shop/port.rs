@@ -99,6 +99,14 @@ pub struct Leftovers {
     /// Expired reservations that hold stock for an order that is not there, as many as were asked for. Nothing says
     /// whether such an order was paid, so they are only told. 0 where the expiry stands with the order.
     pub without_order: u64,
+    /// Whether there may be more of both: only the oldest expired reservations are read, eight for each that may be told.
+    pub at_least: bool,
+}
+
+/// How many expired reservations are read to tell of so many that are left alone.
+#[must_use]
+pub fn read_for(count_limit: u64) -> u64 {
+    count_limit.saturating_mul(8)
 }
 
 /// Which orders a batch takes. Guarded orders are left out, except where they are asked for by name.
@@ -229,7 +237,8 @@ pub trait CheckedShop: Ledger {
     /// What lies ahead; due orders are counted up to `count_limit`.
     fn outlook(&mut self, count_limit: u64) -> Answer<'_, Outlook>;
 
-    /// What is left alone or left over; orders and reservations are counted up to `count_limit`.
+    /// What is left alone or left over; orders and reservations are counted up to `count_limit`, and of the oldest expired
+    /// reservations no more are read than [`read_for`] says.
     fn leftovers(&mut self, count_limit: u64) -> Answer<'_, Leftovers>;
 
     /// One page of what is due, without a lock and without a write.

@@ -56,6 +56,10 @@ pub struct Facts {
     pub protected: BTreeMap<String, u64>,
     /// The first of them by name, at most [`Facts::SHOWN`].
     pub protected_orders: Vec<ProtectedOrder>,
+    /// Whether there may be more of them than were counted.
+    pub protected_at_least: bool,
+    /// Why guarded orders could not be counted, nor what is set aside in a dry run; nothing where they were.
+    pub uncounted: Option<String>,
     /// Orders that are set aside now.
     pub set_aside: u64,
     /// The overdue time of the oldest due reservation when the sweep began, in microseconds.
@@ -67,6 +71,12 @@ pub struct Facts {
 impl Facts {
     /// How many protected orders are named.
     pub const SHOWN: usize = 1_000;
+
+    /// Remembers that what is left alone could not be counted: that is told for the sake of people, and fails nothing.
+    pub(super) fn leave_uncounted(&mut self, error: &ShopError) {
+        self.protected_at_least = true;
+        self.uncounted = Some(error.to_string());
+    }
 
     pub(super) fn protect(&mut self, key: &Key, number: Option<String>, reason: String) {
         let count = self.protected.entry(reason.clone()).or_default();
@@ -262,6 +272,7 @@ async fn leftovers(
         Err(error) => {
             // What is left alone is told for the sake of people: that it could not be counted is no fault of the sweep.
             observer.failed(&error, 0);
+            facts.leave_uncounted(&error);
             facts.remaining_due = shop.outlook(1).await?.due_orders > 0;
             let shown = u32::try_from(COUNTED).unwrap_or(u32::MAX);
             facts.set_aside = u64::try_from(shop.orders_set_aside(shown).await?.len()).unwrap_or(u64::MAX);
@@ -288,6 +299,7 @@ pub(super) fn tell(facts: &mut Facts, request: &SweepRequest, left: Leftovers, t
     if request.only.is_some() {
         return;
     }
+    facts.protected_at_least = left.at_least;
     if left.without_order > 0 {
         facts.protected.insert(NO_ORDER.to_owned(), left.without_order);
     }

@@ -92,11 +92,13 @@ pub(super) fn leftovers(view: &View<'_>, outlook: Outlook, count_limit: u64) -> 
     guarded.retain(|(_, order)| seen.insert(order.key.clone()));
     let aside = ledger::orders_set_aside(&view.state.own, Some(&view.plan.profile), (view.now, u32::MAX));
     let count = |found: usize| u64::try_from(found).unwrap_or(u64::MAX);
+    let without_order = count(view.without_order()?);
     Ok(Leftovers {
         outlook,
         set_aside: count(aside.len()),
+        at_least: guarded.len() >= limit || without_order >= count_limit,
         guarded: guarded.into_iter().map(|(_, order)| order).take(limit).collect(),
-        without_order: count(view.without_order()?).min(count_limit),
+        without_order: without_order.min(count_limit),
     })
 }
 

@@ -81,16 +81,20 @@ fn figures(report: &SweepReport) -> String {
     let orders = report.orders_protected.iter().filter(|(reason, _)| *reason != NO_ORDER);
     let protected = orders.clone().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
     let reasons: Vec<String> = orders.map(|(reason, count)| format!("{reason} {count}")).collect();
-    row("orders left alone", protected.to_string(), reasons.join(", "));
+    let least = if report.orders_protected_at_least { "at least " } else { "" };
+    row("orders left alone", format!("{least}{protected}"), reasons.join(", "));
     if let Some(count) = report.orders_protected.get(NO_ORDER) {
         row(
             "without an order",
-            count.to_string(),
+            format!("{least}{count}"),
             "expired reservations that nobody can vouch for: left alone".to_owned(),
         );
     }
     if report.orders_set_aside > 0 {
         row("orders set aside", report.orders_set_aside.to_string(), "`unreserve history` shows why".to_owned());
+    }
+    if let Some(reason) = &report.uncounted {
+        row("not counted", String::new(), format!("orders that a guard protects: {reason}"));
     }
     if report.drift_units != 0 {
         row("drift", report.drift_units.to_string(), "units that a counter lacked".to_owned());
