@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use unreserve_engine::ledger::HistoryQuery;
 use unreserve_engine::shop::{Ledger, ShopErrorKind};
-use unreserve_engine::sweep::{Silent, Stop, SweepError, SweepOutcome, SweepRequest, sweep};
+use unreserve_engine::sweep::{Silent, Stop, SweepError, SweepOutcome, SweepRequest, dry_sweep, sweep};
 use unreserve_testkit::clock::StillClock;
 use unreserve_testkit::failure::Failure;
 use unreserve_testkit::shops::{Cell, NewReservation, Pool, Rules, Sweeper, VARIANTS, World};
@@ -38,14 +38,9 @@ fn at(call: &'static str, calls: RangeInclusive<u32>, trouble: Trouble) -> Arc<A
     Arc::new(At { call, calls, trouble, met: AtomicU32::new(0) })
 }
 
-/// Sweeps with batches of that many reservations; gives how it ended, and how the ledger says it did.
-async fn swept(
-    world: &World,
-    batch_size: u32,
-    trouble: &Arc<At>,
-) -> Result<Result<(SweepOutcome, Option<String>), SweepError>, Failure> {
+fn request(batch_size: u32) -> SweepRequest {
     let sweeper = Sweeper::new("trouble");
-    let request = SweepRequest {
+    SweepRequest {
         sweep_id: sweeper.start.sweep_id,
         holder: sweeper.holder,
         version: "test".to_owned(),
@@ -54,7 +49,16 @@ async fn swept(
         only: None,
         lock_wait: Duration::from_millis(300),
         stop: Stop::default(),
-    };
+    }
+}
+
+/// Sweeps with batches of that many reservations; gives how it ended, and how the ledger says it did.
+async fn swept(
+    world: &World,
+    batch_size: u32,
+    trouble: &Arc<At>,
+) -> Result<Result<(SweepOutcome, Option<String>), SweepError>, Failure> {
+    let request = request(batch_size);
     let clock = StillClock::new();
     let mut shop = Faulty::new(world.open().await?, Arc::clone(trouble) as Arc<dyn Troubles>, &clock);
     let outcome = sweep(&mut shop, &clock, &request, &mut Silent).await;
@@ -110,6 +114,24 @@ async fn what_cannot_be_counted_for_people_fails_no_sweep() -> Result<(), Failur
     let (outcome, ending) = ended(&world, 100, &refused).await?;
     assert_eq!((outcome.stopped_by, ending.as_deref()), (None, Some("done")));
     assert!(!outcome.facts.remaining_due);
+    assert!(outcome.facts.protected_at_least && outcome.facts.uncounted.is_some(), "{:?}", outcome.facts);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_what_it_knows_where_the_rest_cannot_be_counted() -> Result<(), Failure> {
+    for (trouble, uncounted) in [(Trouble::None, false), (Trouble::Reject(ShopErrorKind::LockTimeout), true)] {
+        let mut world = six_due().await?;
+        world.add_payment("M-1", "succeeded").await?;
+        let clock = StillClock::new();
+        let troubles = at("leftovers", 1..=1, trouble) as Arc<dyn Troubles>;
+        let mut shop = Faulty::new(world.open().await?, troubles, &clock);
+        let (outcome, batches, entries) = dry_sweep(&mut shop, &clock, &request(2)).await?;
+        assert_eq!((batches.iter().map(|batch| batch.reservations).sum::<u64>(), entries.len()), (5, 10));
+        let guarded = if uncounted { counts(&[]) } else { counts(&[("payment", 1)]) };
+        assert_eq!((&outcome.facts.protected, outcome.facts.protected_at_least), (&guarded, uncounted));
+        assert_eq!(outcome.facts.uncounted.is_some_and(|why| why.contains("refused on purpose")), uncounted);
+    }
     Ok(())
 }
 

@@ -166,7 +166,8 @@ async fn a_payment_that_was_committed_behind_the_last_write_is_seen_before_the_c
     // Without a foreign key the shop may pay an order that we have locked.
     let place = three_due().await;
     let (mut shop, request) = opened(&place).await;
-    let everything = "SELECT (SELECT GROUP_CONCAT(status ORDER BY id) FROM wp_orders), (SELECT SUM(active) FROM wp_holds),
+    let everything =
+        "SELECT (SELECT GROUP_CONCAT(status ORDER BY id) FROM wp_orders), (SELECT SUM(active) FROM wp_holds),
         (SELECT GROUP_CONCAT(reserved, '/', free ORDER BY id) FROM wp_stock)";
     let before = place.ask(everything).await;
     let mut batch = shop.begin(start(&request)).await.unwrap();

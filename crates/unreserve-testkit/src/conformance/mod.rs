@@ -82,6 +82,7 @@ macro_rules! conformance_group {
             outlook::nothing_lies_ahead_in_an_empty_shop,
             outlook::counts_only_orders_that_can_be_released,
             outlook::tells_what_is_left_alone,
+            outlook::reads_no_more_than_was_asked_for_to_tell_what_is_left_alone,
             outlook::counts_up_to_the_bound,
             outlook::a_bounded_count_still_knows_the_oldest,
             outlook::orders_with_many_reservations_are_counted_up_to_the_bound,

@@ -45,9 +45,31 @@ pub async fn tells_what_is_left_alone(make: MakeShop) -> Result<(), Failure> {
     let guard = present(left.guarded.first(), "guarded order")?.guards.len();
     equal(&(guard, left.set_aside, left.without_order), &(1, 1, 1), "guards, orders set aside, without an order")?;
     equal(&left.outlook.due_orders, &1, "orders due")?;
+    equal(&left.at_least, &false, "whether there may be more")?;
     let locked = shop.begin(sweeper.batch()).await?.lock_due(&Selection { limit: 100, ..Selection::default() }).await?;
     let locked: Vec<_> = locked.orders.into_iter().filter_map(|order| order.number).collect();
     equal(&locked, &vec!["due".to_owned()], "what a batch locks")
+}
+
+/// Of very many expired reservations only the oldest are read, and then it is said that there may be more.
+///
+/// # Errors
+/// It does not hold.
+pub async fn reads_no_more_than_was_asked_for_to_tell_what_is_left_alone(make: MakeShop) -> Result<(), Failure> {
+    let mut world = World::new(make, Rules::default()).await?;
+    let numbers: Vec<String> = (1..=8).map(|minutes| format!("M-{minutes}")).collect();
+    let mut orders: Vec<(&str, i64)> = numbers.iter().map(String::as_str).zip(10..).collect();
+    orders.push(("guarded", 5));
+    world.add_due_orders(&orders).await?;
+    world.add_payment("guarded", "succeeded").await?;
+    world.add_reservation_without_order(NewReservation::variant(1, 1, -60)).await?;
+    let mut shop = world.open().await?;
+    for (limit, expected) in [(1, (0, 0, true)), (2, (1, 1, false))] {
+        let left = shop.leftovers(limit).await?;
+        let seen = (left.guarded.len(), left.without_order, left.at_least);
+        equal(&seen, &expected, &format!("guarded, without an order, and whether there may be more, of {limit}"))?;
+    }
+    Ok(())
 }
 
 /// Paid, guarded, set aside and not yet expired orders are not counted; each order counts once.

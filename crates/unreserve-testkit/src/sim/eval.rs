@@ -350,24 +350,24 @@ impl<'a> View<'a> {
         Ok((unpaid || cancelled) && !self.state.own.is_aside(&self.plan.profile, held.order_key, self.now))
     }
 
-    /// How many expired reservations hold stock for an order that is not there.
+    /// When each expired reservation expired that holds stock for an order that is not there.
     ///
     /// # Errors
     /// A table is gone.
-    pub(super) fn without_order(&self) -> Result<usize, ShopError> {
+    pub(super) fn without_order(&self) -> Result<Vec<i64>, ShopError> {
         if self.plan.due.time.home == ExpiryHome::Order {
-            return Ok(0);
+            return Ok(Vec::new());
         }
         let (place, reservations) = self.table(&self.plan.reservation.table.name)?;
-        let mut count = 0_usize;
+        let mut found = Vec::new();
         for (key, row) in self.state.rows(place, self.tx) {
             if self.order_of(reservations, row)?.is_none() && self.is_active(row)? {
                 // Its expiry stands in its own row: the order's is not looked at.
                 let held = Held { row, order_key: key, order: row };
-                count = count.saturating_add(usize::from(self.is_due(held)?));
+                found.extend(self.expires_at(held)?.filter(|_| self.is_due(held).unwrap_or(false)));
             }
         }
-        Ok(count)
+        Ok(found)
     }
 
     fn candidate(&self, held: Held<'a>) -> Result<Candidate, ShopError> {

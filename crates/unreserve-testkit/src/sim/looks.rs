@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use unreserve_engine::model::{Key, Quantity};
 use unreserve_engine::plan::{ClockEvidence, SKEW, ZONE_WIDTH};
 use unreserve_engine::shop::{
-    ConditionValueSeen, Explanation, GuardSeen, GuardedOrder, Leftovers, OrderName, Outlook, ReservationSeen, ShopError,
+    ConditionValueSeen, Explanation, GuardSeen, GuardedOrder, Leftovers, OrderName, Outlook, ReservationSeen,
+    ShopError, read_for,
 };
 
-use super::eval::View;
+use super::eval::{Held, View};
 use super::ledger;
 use super::store::Values;
 
@@ -73,33 +74,36 @@ pub(super) fn outlook(view: &View<'_>, count_limit: u64) -> Result<Outlook, Shop
     })
 }
 
-/// What is left alone: guarded orders, oldest first, and expired reservations whose order is not there.
+/// What is left alone, among as many of the oldest expired reservations as are read: guarded orders, and reservations whose
+/// order is not there.
 pub(super) fn leftovers(view: &View<'_>, outlook: Outlook, count_limit: u64) -> Result<Leftovers, ShopError> {
-    let limit = usize::try_from(count_limit).unwrap_or(usize::MAX);
-    let mut guarded: Vec<(i64, GuardedOrder)> = Vec::new();
+    let places = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let mut expired: Vec<(i64, Option<Held<'_>>)> = view.without_order()?.into_iter().map(|at| (at, None)).collect();
     for held in view.reservations()? {
-        let (Some(at), true) = (view.expires_at(held)?, view.is_active(held.row)? && view.is_due(held)?) else {
-            continue;
-        };
-        let guards = if view.is_wanted(held)? { view.guards(held.order)? } else { Vec::new() };
-        if !guards.is_empty() {
-            let (key, number) = (held.order_key.clone(), view.number(held.order)?);
-            guarded.push((at, GuardedOrder { key, number, guards }));
+        if let (Some(at), true) = (view.expires_at(held)?, view.is_active(held.row)? && view.is_due(held)?) {
+            expired.push((at, Some(held)));
         }
     }
-    guarded.sort_by_key(|(at, _)| *at);
+    expired.sort_by_key(|(at, _)| *at);
+    let (limit, read) = (places(count_limit), places(read_for(count_limit)));
+    let mut at_least = expired.len() >= read;
+    expired.truncate(read);
+    let mut guarded: Vec<GuardedOrder> = Vec::new();
+    for held in expired.iter().filter_map(|(_, held)| *held) {
+        let guards = if view.is_wanted(held)? { view.guards(held.order)? } else { Vec::new() };
+        if !guards.is_empty() {
+            guarded.push(GuardedOrder { key: held.order_key.clone(), number: view.number(held.order)?, guards });
+        }
+    }
+    let without_order = expired.iter().filter(|(_, held)| held.is_none()).count();
+    at_least |= guarded.len() >= limit || without_order >= limit;
     let mut seen = BTreeSet::new();
-    guarded.retain(|(_, order)| seen.insert(order.key.clone()));
+    guarded.retain(|order| seen.insert(order.key.clone()));
+    guarded.truncate(limit);
     let aside = ledger::orders_set_aside(&view.state.own, Some(&view.plan.profile), (view.now, u32::MAX));
     let count = |found: usize| u64::try_from(found).unwrap_or(u64::MAX);
-    let without_order = count(view.without_order()?);
-    Ok(Leftovers {
-        outlook,
-        set_aside: count(aside.len()),
-        at_least: guarded.len() >= limit || without_order >= count_limit,
-        guarded: guarded.into_iter().map(|(_, order)| order).take(limit).collect(),
-        without_order: without_order.min(count_limit),
-    })
+    let without_order = count(without_order).min(count_limit);
+    Ok(Leftovers { outlook, set_aside: count(aside.len()), guarded, without_order, at_least })
 }
 
 /// Everything a sweep would look at for one order.

@@ -189,3 +189,61 @@ fn a_dry_run_ends_and_writes_nothing_while_another_session_has_locked_every_row(
     checkout.run("COMMIT");
     assert_eq!(shop.sweep(&[])["orders_cancelled"], 30);
 }
+
+/// The search for due orders comes to the last of three and takes a second with it; the index gives them one by one.
+const SLOW_SEARCH: &str = "
+ALTER TABLE orders_payment RENAME TO paid;
+CREATE FUNCTION slowly(text) RETURNS text LANGUAGE plpgsql VOLATILE AS $$ BEGIN
+    IF current_query() ~ 'lock_due [*]/ EXECUTE|under locks' THEN PERFORM pg_sleep(1); END IF; RETURN $1; END $$;
+CREATE VIEW orders_payment AS SELECT id, order_id, slowly(status) AS status FROM paid;
+INSERT INTO paid (order_id, status) SELECT order_id, 'failed' FROM orders_order WHERE order_number = 'a-3';
+DROP INDEX orders_inventoryreservation_expires_at_is_active_idx;
+CREATE INDEX ON orders_inventoryreservation (expires_at, reservation_id) WHERE is_active;
+DELETE FROM orders_inventoryreservation WHERE drop_product_id IS NOT NULL; UPDATE drops_dropproduct SET reserved_quantity = 0;
+ANALYZE;";
+
+/// Waits until somebody's statement with these words sleeps, and says whether order `a-1` is free then.
+fn first_is_free_during(session: &mut Session, words: &str) -> bool {
+    let sleeps = format!(
+        "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'
+         AND pid <> pg_backend_pid() AND query LIKE '%{words}%'"
+    );
+    wait::until("the search is slow", Duration::from_secs(20), || session.number(&sleeps) > 0);
+    session.attempt("SELECT 1 FROM orders_order WHERE order_number = 'a-1' FOR UPDATE NOWAIT").is_ok()
+}
+
+#[test]
+fn no_order_is_locked_while_others_are_searched_for() {
+    let shop = Shop::new();
+    let mut session = shop.session();
+    shop.fill(&mut session, "a", 3);
+    session.run(SLOW_SEARCH);
+    session.run(&format!(
+        "ALTER DATABASE {} SET enable_seqscan = off; ALTER DATABASE {0} SET enable_sort = off",
+        shop.name()
+    ));
+    // The counter-test: this shop's search does take rows one by one, and would hold the first ones all the while.
+    let mut other = shop.session();
+    thread::scope(|scope| {
+        let search = scope.spawn(move || {
+            other.run(
+                "BEGIN; /* under locks */ SELECT o.order_id FROM orders_inventoryreservation AS r JOIN orders_order AS o ON o.order_id = r.order_id
+                 WHERE r.is_active AND r.expires_at <= now() AND o.payment_status = 'pending'
+                   AND NOT coalesce(EXISTS (SELECT 1 FROM orders_payment AS g WHERE g.order_id = o.order_id AND g.status = 'succeeded'), false)
+                 ORDER BY r.expires_at, r.reservation_id LIMIT 500 FOR UPDATE OF o SKIP LOCKED; ROLLBACK",
+            );
+        });
+        assert!(
+            !first_is_free_during(&mut session, "under locks"),
+            "the search reads everything before its first lock"
+        );
+        search.join().unwrap();
+    });
+    let running = shop.start("state", &["sweep"]);
+    assert!(
+        first_is_free_during(&mut session, "lock_due */ EXECUTE"),
+        "the first order is locked while the last is searched for"
+    );
+    Ended::new(&running.output()).expect(0);
+    assert_eq!(audit::due(&mut session), 0);
+}
