@@ -309,3 +309,50 @@ async fn receive(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_fails_leaves_nothing_prepared_in_the_session() {
+        const LEFT: &str = "SELECT count(*), pg_backend_pid()::bigint FROM pg_prepared_statements";
+        let database = unreserve_testkit::servers::fresh_database().unwrap();
+        let mut link = Link::new(&database.url(), Options::default()).unwrap();
+        let mut sessions = HashSet::new();
+        for value in ["7", "no number"] {
+            let call = || Call::once("x", "SELECT $1::text::int", Parameters::new().with(value.to_owned())).unwrap();
+            let one = link.transact(Transaction::Read, vec![call()]).await;
+            assert_eq!(one.is_ok(), value == "7", "{value}");
+            let row = only_row(link.rows("left", LEFT, Parameters::new()).await.unwrap(), "left").unwrap();
+            let (left, session): (i64, i64) = (read(&row, 0, "left").unwrap(), read(&row, 1, "left").unwrap());
+            assert_eq!(left, 0, "prepared statements after {value}");
+            sessions.insert(session);
+        }
+        assert_eq!(sessions.len(), 1, "another session would have nothing prepared in any case");
+    }
+
+    #[tokio::test]
+    async fn an_operator_of_the_shops_own_does_not_stand_for_the_databases_and_its_types_are_still_there() {
+        let database = unreserve_testkit::servers::fresh_database().unwrap();
+        let link = || Link::new(&database.url(), Options::default()).unwrap();
+        let name = crate::write::quoted(database.name());
+        let evil = format!(
+            "CREATE SCHEMA evil; CREATE FUNCTION evil.yes(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+             CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.yes);
+             CREATE TYPE evil.\"State\" AS ENUM ('open'); CREATE TABLE evil.orders (id int);
+             ALTER DATABASE {name} SET search_path = evil, public, pg_catalog"
+        );
+        link().simple("evil", &evil).await.unwrap();
+        let ask = "SELECT 'paid'::text = $1::text, 'open'::\"State\"::text FROM (SELECT count(*) FROM orders) AS here";
+        let call = || Call::once("x", ask, Parameters::new().with("unpaid".to_owned())).unwrap();
+        let row = only_row(link().run(call()).await.unwrap().rows, "x").unwrap();
+        assert!(read::<bool>(&row, 0, "x").unwrap(), "without a path of our own the shop's operator is taken");
+        let mut ours = link();
+        ours.simple("temp", "CREATE TEMP TABLE orders (gone int)").await.unwrap();
+        let row = only_row(ours.transact(Transaction::Read, vec![call()]).await.unwrap().remove(0).rows, "x").unwrap();
+        assert!(!read::<bool>(&row, 0, "x").unwrap());
+        let shadowed = Call::once("x", "SELECT id FROM orders", Parameters::new()).unwrap();
+        ours.transact(Transaction::Read, vec![shadowed]).await.unwrap();
+    }
+}

@@ -257,6 +257,7 @@ mod hostile {
 
     use proptest::prelude::*;
 
+    use super::super::literal::{literal, with_values};
     use super::*;
     use crate::hostile::{NAMES, hostile, renamed};
 
@@ -306,6 +307,7 @@ mod hostile {
             names in prop::collection::vec(hostile("zqname"), NAMES.len()),
             value in hostile("zqvalue"),
             zone in hostile("zqzone"),
+            given in hostile("zqgiven"),
         ) {
             let known: BTreeMap<&str, String> = NAMES.iter().copied().zip(names.iter().cloned()).collect();
             let plan = renamed(depot_plan(), &known, &value, &zone);
@@ -322,6 +324,14 @@ mod hostile {
                 for identifier in identifiers.iter().filter(|identifier| identifier.contains("zq")) {
                     prop_assert!(names.contains(identifier), "{identifier:?} is none of the names");
                 }
+                let sent = with_values(&statement.sql, &vec![literal(&given); 40]);
+                let (bare, now_identifiers, now_literals) = taken_apart(&sent);
+                let places = bare.contains('$') || bare.contains("zq");
+                prop_assert!(!places, "a place without its value, or a value without quotes: {sent}");
+                prop_assert_eq!(now_identifiers, identifiers);
+                let own = now_literals.into_iter().filter(|literal| *literal != given);
+                let before = literals.into_iter().filter(|literal| *literal != given);
+                prop_assert!(own.eq(before), "another literal was changed in {sent}");
             }
             prop_assert!(whole, "the value stands there as it is");
         }

@@ -8,6 +8,7 @@ use unreserve_engine::model::{Mutant, planted};
 use unreserve_engine::shop::ShopError;
 
 use super::fragments::Statement;
+use super::literal::with_values;
 use super::values::Parameters;
 
 /// What a statement answered.
@@ -24,13 +25,13 @@ pub(super) struct Call<'a> {
     pub(super) name: &'static str,
     pub(super) sql: &'a str,
     /// As [`super::values::Parameters::finish`] gives them.
-    pub(super) parameters: String,
+    pub(super) parameters: Vec<String>,
     /// The slot under which this connection has it prepared, if it has.
     pub(super) slot: Option<usize>,
 }
 
 impl<'a> Call<'a> {
-    /// A statement that is prepared only for this call.
+    /// A statement that is not kept prepared.
     pub(super) fn once(name: &'static str, sql: &'a str, parameters: Parameters) -> Result<Self, ShopError> {
         Ok(Self { name, sql, parameters: parameters.finish()?, slot: None })
     }
@@ -100,12 +101,17 @@ impl Message {
             ("TimeZone", "'UTC'".to_owned()),
             ("DateStyle", "'ISO, YMD'".to_owned()),
         ];
+        // The database's own operators and types come first, and no temporary table of the session stands for one of the shop's.
+        let path = "SELECT pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog', \
+            (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(s), ', ') FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) AS s), \
+            'pg_temp'), true)";
         let stale = planted(Mutant::RepeatableRead) && matches!(transaction, Transaction::Batch(_));
         let begin = if stale { begin.replace("READ COMMITTED", "REPEATABLE READ") } else { begin };
         let mut message = Self::new().command("begin", &begin);
         for (name, value) in settings {
             message = message.command("begin", &format!("SET LOCAL {name} = {value}"));
         }
+        message = message.command("begin", path);
         if matches!(transaction, Transaction::Lease) {
             message = message.command("begin", "SET LOCAL synchronous_commit = off");
         }
@@ -120,23 +126,20 @@ impl Message {
         self
     }
 
-    /// Adds a statement whose answer is wanted. What is prepared has a name that nobody else can have, so whatever a
-    /// pooler does, another's statement is never run in its place.
+    /// Adds a statement whose answer is wanted. What is kept prepared has a name that nobody else can have, so whatever a
+    /// pooler does, another's statement is never run in its place. What is not kept is not prepared at all: a statement that
+    /// fails would leave its name behind in the session, for whoever gets that from the pooler next.
     pub(super) fn call(mut self, names: &str, call: Call<'_>) -> Self {
         let Call { name, sql, parameters, slot } = call;
-        if let Some(slot) = slot {
-            self.wanted.push(self.names.len());
-            return self.command(name, &format!("/* unreserve {name} */ EXECUTE {names}_{slot}{parameters}"));
-        }
-        if parameters.is_empty() {
-            self.wanted.push(self.names.len());
-            return self.command(name, sql);
-        }
-        let once = once(names);
-        self = self.command(name, &format!("PREPARE {once} AS {sql}"));
         self.wanted.push(self.names.len());
-        self.command(name, &format!("/* unreserve {name} */ EXECUTE {once}{parameters}"))
-            .command(name, &format!("DEALLOCATE {once}"))
+        match slot {
+            None => self.command(name, &with_values(sql, &parameters)),
+            Some(slot) => {
+                let values = parameters.join(", ");
+                let values = if values.is_empty() { values } else { format!("({values})") };
+                self.command(name, &format!("/* unreserve {name} */ EXECUTE {names}_{slot}{values}"))
+            }
+        }
     }
 
     /// Adds statements to be kept prepared under their slots, for as long as the connection lasts.
@@ -211,14 +214,15 @@ impl Message {
 mod tests {
     use super::*;
 
-    fn call<'a>(sql: &'a str, parameters: &str, slot: Option<usize>) -> Call<'a> {
-        Call { name: "x", sql, parameters: parameters.to_owned(), slot }
+    fn call<'a>(sql: &'a str, parameters: &[&str], slot: Option<usize>) -> Call<'a> {
+        Call { name: "x", sql, parameters: parameters.iter().map(|&text| text.to_owned()).collect(), slot }
     }
 
     #[test]
     fn no_two_statements_share_the_part_of_a_name_that_the_server_keeps() {
-        let text = Message::new().call("unreserve_0123456789abcdef", call("SELECT $1", "('1')", None)).text();
-        let other = Message::new().call("unreserve_0123456789abcdef", call("SELECT $1", "('1')", None)).text();
+        let statement = Statement { name: "x", sql: "SELECT 1".to_owned(), slot: None };
+        let tried = || Message::new().try_out("unreserve_0123456789abcdef", &[&statement]).text();
+        let (text, other) = (tried(), tried());
         let name = |text: &str| text.split_whitespace().nth(1).unwrap().to_owned();
         assert!(name(&text).len() < 60, "{text}");
         assert_ne!(name(&text), name(&other));
@@ -227,13 +231,13 @@ mod tests {
     #[test]
     fn the_answers_that_are_wanted_are_told_from_the_rest() {
         let message = Message::opening(Transaction::Read, Duration::from_secs(1))
-            .then(Message::new().call("n", call("SELECT 1", "", None)).call("n", call("SELECT $1", "(1)", None)))
-            .then(Message::new().call("n", call("", "('a')", Some(3))).command("commit", "COMMIT"));
+            .then(Message::new().call("n", call("SELECT 1", &[], None)).call("n", call("SELECT $1", &["1"], None)))
+            .then(Message::new().call("n", call("", &["'a'"], Some(3))).command("commit", "COMMIT"));
         let commands = message.names.len();
         let replies = (0..=commands).map(|index| Reply { rows: Vec::new(), affected: u64::try_from(index).unwrap() });
         let wanted: Vec<u64> = message.wanted(replies.collect()).iter().map(|reply| reply.affected).collect();
-        let first = u64::try_from(commands).unwrap() - 6;
-        assert_eq!(wanted, [first, first + 2, first + 4]);
+        let first = u64::try_from(commands).unwrap() - 4;
+        assert_eq!(wanted, [first, first + 1, first + 2]);
         assert!(message.text().contains("EXECUTE n_3('a');"), "{}", message.text());
         assert_eq!((message.name_of(0), message.last_name(), message.calls()), ("begin", "commit", 3));
     }

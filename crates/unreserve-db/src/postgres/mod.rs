@@ -37,8 +37,7 @@ use unreserve_engine::model::{BatchId, Holder, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
     Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, Leftovers,
-    LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
-    read_for,
+    LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed, read_for,
 };
 use values::{Parameters, only_row, read, read_count, read_own_instant};
 

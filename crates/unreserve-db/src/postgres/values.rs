@@ -76,13 +76,13 @@ impl Parameters {
         self
     }
 
-    /// The list in parentheses; nothing where there is none.
-    pub(super) fn finish(self) -> Result<String, ShopError> {
+    /// The literals, in order.
+    pub(super) fn finish(self) -> Result<Vec<String>, ShopError> {
         if self.refused {
             let message = "a value has a zero byte, which PostgreSQL cannot store";
             return Err(ShopError::new(ShopErrorKind::Constraint, message));
         }
-        Ok(if self.literals.is_empty() { String::new() } else { format!("({})", self.literals.join(", ")) })
+        Ok(self.literals)
     }
 }
 

@@ -37,7 +37,7 @@ const fn only_once(behind: &'static str, word: &'static str) -> Moment {
 pub const EXECUTED: &[Moment] = &[
     moment("", ""),
     moment("unreserve acquire", "BEGIN"),
-    moment("", "unreserve fence */ EXECUTE"),
+    moment("", "unreserve fence */"),
     moment("", "unreserve lock_due */ EXECUTE"),
     moment("", "unreserve examine_orders */ EXECUTE"),
     moment("", "unreserve lock_free_stock */ EXECUTE"),
