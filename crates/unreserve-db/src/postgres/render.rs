@@ -3,7 +3,7 @@
 //! Every write repeats the due predicate; every statement that follows a lock is a new one, since after a lock wait
 //! only the locked row is re-checked and a sub-select keeps its old snapshot (RELIABILITY, finding 1).
 
-use unreserve_engine::plan::{Column, Plan, ReleasePlan, SKEW, StockPlan, ZONE_WIDTH};
+use unreserve_engine::plan::{Column, Kind, Plan, ReleasePlan, SKEW, StockPlan, ZONE_WIDTH};
 use unreserve_engine::profile::ExpiryHome;
 
 use super::fragments::{
@@ -193,7 +193,9 @@ fn oldest_expired(w: &Writer<'_>, plan: &Plan, limit: &str) -> String {
         }
     };
     let line = next_line(w, plan);
-    format!("SELECT {key}, {column} AS unreserve_expiry\n{line}\nWHERE {active} AND {due}\nORDER BY {column} LIMIT {limit}")
+    format!(
+        "SELECT {key}, {column} AS unreserve_expiry\n{line}\nWHERE {active} AND {due}\nORDER BY {column} LIMIT {limit}"
+    )
 }
 
 /// `$1` how many rows to tell at most, `$2` how many to read.
@@ -276,7 +278,8 @@ fn candidates(plan: &Plan, installed: bool, lock: Lock, from: From) -> Statement
         }
     };
     let (line, order_key, reservation_key, number) = (w.line(), w.order_key(), w.reservation_key(), w.order_number());
-    let (now, asked) = (micros("now()"), format!("{line}\nWHERE {wanted}\n  AND {which}\nORDER BY {column}, {columns}"));
+    let (now, asked) =
+        (micros("now()"), format!("{line}\nWHERE {wanted}\n  AND {which}\nORDER BY {column}, {columns}"));
     if lock != Lock::Orders {
         return w.finish(&format!(
             "SELECT {order_key}, {column}::text, {reservation_key}, {number}, {now}\n{asked}\nLIMIT $1::bigint"
@@ -322,10 +325,44 @@ fn reservation_columns(w: &Writer<'_>) -> String {
     let mut columns = vec![w.order_key(), w.reservation_key(), quantity, micros(&expires_at)];
     columns.push(format!("coalesce({due}, false)"));
     columns.push(format!("coalesce({} - {}, 0)", micros("now()"), micros(&expires_at)));
-    for (_, theirs) in plan.stock.iter().flat_map(|stock| &stock.key) {
-        columns.push(text("r", theirs));
+    for stock in &plan.stock {
+        columns.extend(stock.key.iter().map(|(own, theirs)| stock_key(stock, own, theirs)));
     }
     list(columns)
+}
+
+/// Whether two texts that differ are always two keys: not where letters are folded, or `5` and `5.0` are one number.
+fn differ_as_texts(stock: &StockPlan) -> bool {
+    const TEXTS: [&str; 3] = ["text", "character varying", "name"];
+    const OTHERS: [&str; 4] = ["bpchar", "uuid", "bytea", "boolean"];
+    stock.key.iter().all(|(own, theirs)| {
+        let (own_type, their_type) = (cast_type(own), cast_type(theirs));
+        let texts = [&own_type, &their_type].into_iter().all(|name| TEXTS.contains(&name.as_str()));
+        let numbers = own.kind == Kind::Integer && theirs.kind == Kind::Integer;
+        numbers || texts || (own_type == their_type && OTHERS.contains(&own_type.as_str()))
+    })
+}
+
+/// What a reservation says of a stock row's key, as the stock table's own type.
+fn in_own_type(own: &Column, theirs: &Column) -> String {
+    format!("{}::{}", text("r", theirs), cast_type(own))
+}
+
+/// The key of the stock row that a reservation holds, as the stock table writes it: what comes back to one row has to be
+/// summed, however differently two reservations spell its key.
+fn stock_key(stock: &StockPlan, own: &Column, theirs: &Column) -> String {
+    let as_written = text("r", theirs);
+    if differ_as_texts(stock) {
+        return as_written;
+    }
+    let same = stock.key.iter().map(|(own, theirs)| format!("s.{} = {}", quoted(&own.name), in_own_type(own, theirs)));
+    let same: Vec<String> = same.collect();
+    format!(
+        "coalesce((SELECT {} FROM {} AS s WHERE {} LIMIT 1), {as_written})",
+        text("s", own),
+        table_name(&stock.table),
+        same.join(" AND ")
+    )
 }
 
 /// `$1` the orders' keys.
@@ -464,9 +501,13 @@ fn holds_the_same(plan: &Plan) -> String {
     for stock in &plan.stock {
         let (mut none, mut same) = (Vec::new(), Vec::new());
         let mut given = Vec::new();
-        for (_, theirs) in &stock.key {
+        let texts = differ_as_texts(stock);
+        for (own, theirs) in &stock.key {
             none.push(format!("r.{} IS NULL", quoted(&theirs.name)));
-            same.push(format!("{} = t.s{index}", super::fragments::text("r", theirs)));
+            same.push(match texts {
+                true => format!("{} = t.s{index}", super::fragments::text("r", theirs)),
+                false => format!("{} = t.s{index}::{}", in_own_type(own, theirs), cast_type(own)),
+            });
             given.push(format!("t.s{index} IS NULL"));
             index = index.saturating_add(1);
         }

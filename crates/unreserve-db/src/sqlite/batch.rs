@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 use unreserve_engine::ledger::{BatchRecord, Entry};
 use unreserve_engine::model::{
-    ActiveReservation, BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, LockedPage, Mutant, StockChange, StockRef,
-    StockRow, SweepId, planted,
+    ActiveReservation, BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, LockedPage, Mutant, StockChange,
+    StockRef, StockRow, SweepId, planted,
 };
 use unreserve_engine::plan::Plan;
 use unreserve_engine::shop::{

@@ -3,7 +3,7 @@
 //! Whatever speaks of time begins with the cutoff as `?1`, in milliseconds since 1970: it is read once a batch, so that
 //! every statement of the batch means the same instant. Many keys come as one JSON parameter, a row a key.
 
-use unreserve_engine::plan::{Column, Plan, ReleasePlan, SKEW, StockPlan, ZONE_WIDTH};
+use unreserve_engine::plan::{Column, Kind, Plan, ReleasePlan, SKEW, StockPlan, ZONE_WIDTH};
 use unreserve_engine::profile::ExpiryHome;
 
 use super::fragments::{
@@ -113,7 +113,8 @@ fn outlook(plan: &Plan, installed: bool) -> Statement {
     let mut w = Writer::new(plan, "outlook", 2);
     let (wanted, unguarded) = (wanted(&mut w, installed), w.unguarded());
     let (line, active, expires_at, not_yet_due) = (w.line(), w.active(), w.expires_at(), w.not_yet_due());
-    let key = key_column("o", &plan.order.key);
+    // In the order of the bare column, like the line: an index gives the first of very many without reading the others.
+    let (key, column) = (key_column("o", &plan.order.key), w.expiry_column());
     // The reservations alone, where their own row says when they expire.
     let next_line = match plan.due.time.home {
         ExpiryHome::Reservation => format!("FROM {} AS r", table_name(&plan.reservation.table)),
@@ -121,8 +122,8 @@ fn outlook(plan: &Plan, installed: bool) -> Statement {
     };
     w.finish(&format!(
         "SELECT (SELECT count(*) FROM (SELECT DISTINCT {key}\n{line}\nWHERE {wanted}\n  AND {unguarded}\nLIMIT ?2)),\n\
-         (SELECT min({expires_at})\n{line}\nWHERE {wanted}\n  AND {unguarded}),\n\
-         (SELECT min({expires_at})\n{next_line}\nWHERE {active}\n  AND {not_yet_due})"
+         (SELECT {expires_at}\n{line}\nWHERE {wanted}\n  AND {unguarded}\nORDER BY {column} LIMIT 1),\n\
+         (SELECT {expires_at}\n{next_line}\nWHERE {active}\n  AND {not_yet_due}\nORDER BY {column} LIMIT 1)"
     ))
 }
 
@@ -141,7 +142,9 @@ fn oldest_expired(w: &mut Writer<'_>, limit: &str) -> String {
             (format!("o.{} AS {}", key.0, key.1), w.line())
         }
     };
-    format!("SELECT {key}, {column} AS unreserve_expiry\n{line}\nWHERE {active}\n  AND {due}\nORDER BY {column} LIMIT {limit}")
+    format!(
+        "SELECT {key}, {column} AS unreserve_expiry\n{line}\nWHERE {active}\n  AND {due}\nORDER BY {column} LIMIT {limit}"
+    )
 }
 
 /// `?2` how many rows to tell at most, `?3` how many to read.
@@ -263,8 +266,29 @@ fn reservation_columns(w: &Writer<'_>) -> String {
     let plan = w.plan;
     let quantity = w.quantity("r", &plan.reservation.quantity);
     let mut columns = vec![w.order_key(), w.reservation_key(), quantity, w.expires_at()];
-    columns.extend(plan.stock.iter().flat_map(|stock| &stock.key).map(|(_, theirs)| key_text("r", theirs)));
+    for stock in &plan.stock {
+        columns.extend(stock.key.iter().map(|(own, theirs)| stock_key(stock, own, theirs)));
+    }
     list(columns)
+}
+
+/// The key of the stock row that a reservation holds, as the stock table writes it: a collation or an affinity may take two
+/// texts for one key, and what comes back to one row has to be summed.
+fn stock_key(stock: &StockPlan, own: &Column, theirs: &Column) -> String {
+    let as_written = key_text("r", theirs);
+    if stock.key.iter().all(|(own, theirs)| own.kind == Kind::Integer && theirs.kind == Kind::Integer) {
+        return as_written;
+    }
+    let same = stock.key.iter().map(|(own, theirs)| {
+        format!("{} = {}", key_column("s", own), key_value(own, &format!("({})", key_text("r", theirs))))
+    });
+    let same: Vec<String> = same.collect();
+    format!(
+        "coalesce((SELECT {} FROM {} AS s WHERE {} LIMIT 1), {as_written})",
+        key_text("s", own),
+        table_name(&stock.table),
+        same.join(" AND ")
+    )
 }
 
 /// `?1` the orders' keys, `?2` the limit.
@@ -391,7 +415,7 @@ fn explain_reservations(plan: &Plan) -> Statement {
 
 #[cfg(test)]
 mod tests {
-    use unreserve_engine::plan::{ColumnInfo, Kind, Policy, Schema, TableInfo, TableName, resolve};
+    use unreserve_engine::plan::{ColumnInfo, Policy, Schema, TableInfo, TableName, resolve};
     use unreserve_engine::profile::{check, parse};
 
     use super::*;

@@ -61,6 +61,45 @@ async fn keys_of_any_kind_find_their_rows() {
 }
 
 #[tokio::test]
+async fn two_spellings_of_one_stock_row_are_summed() {
+    let (one, other) = ("'a-1'", "'A-1'");
+    for own in ["TEXT COLLATE NOCASE", "varchar(9) COLLATE NOCASE"] {
+        let place = Place::with(&format!(
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT);
+             CREATE TABLE holds (id INTEGER PRIMARY KEY, order_id INTEGER, item TEXT, quantity INTEGER, expires_at datetime, active BOOLEAN, released_at datetime);
+             CREATE TABLE stock (id {own} PRIMARY KEY, reserved INTEGER);
+             INSERT INTO stock VALUES ({one}, 5); INSERT INTO orders VALUES (1, 'open');
+             INSERT INTO holds SELECT j.value ->> 0, 1, j.value ->> 1, j.value ->> 2, strftime('%Y-%m-%d %H:%M:%f', 'now', '-9 seconds'), 1, NULL
+             FROM json_each(json_array(json_array(1, {one}, 2), json_array(2, {other}, 3))) AS j;"
+        ))
+        .await;
+        let mut shop = place.checked(&simple_profile(COLUMN, UTC)).await;
+        let outcome = swept(shop.as_mut()).await;
+        assert_eq!(outcome.facts.set_aside, 0, "{own}");
+        assert_eq!(place.ask("SELECT reserved, (SELECT status FROM orders) FROM stock").await, ["0|gone"], "{own}");
+    }
+}
+
+#[tokio::test]
+async fn more_orders_than_one_statement_may_count_are_counted_page_by_page() {
+    let place = Place::with(
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT);
+         CREATE TABLE holds (id INTEGER PRIMARY KEY, order_id INTEGER, item INTEGER, quantity INTEGER, expires_at datetime, active BOOLEAN, released_at datetime);
+         CREATE TABLE stock (id INTEGER PRIMARY KEY, reserved INTEGER);
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20500) INSERT INTO orders SELECT i, 'open' FROM n;
+         INSERT INTO holds SELECT o.id * 2 + j.value, o.id, NULL, 1, strftime('%Y-%m-%d %H:%M:%f', 'now', '-9 seconds'), 1, NULL
+         FROM orders AS o, json_each('[0, 1]') AS j;
+         CREATE INDEX due ON holds (expires_at, id);",
+    )
+    .await;
+    let mut shop = place.checked(&simple_profile(COLUMN, UTC)).await;
+    for (bound, expected) in [(100, 100), (20_000, 20_000), (20_400, 20_400), (20_501, 20_500), (u64::MAX, 20_500)] {
+        assert_eq!(shop.outlook(bound).await.unwrap().due_orders, expected, "counted up to {bound}");
+    }
+    assert_eq!(shop.look(30_000).await.unwrap().1.due_orders, 20_500);
+}
+
+#[tokio::test]
 async fn decimals_keep_their_scale_and_what_has_more_is_set_aside() {
     let place = Place::with(
         "CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT);

@@ -19,6 +19,7 @@ mod chance;
 mod cli_snapshots;
 mod daemon_manners;
 mod daemons;
+mod equal_keys;
 mod grants;
 mod instances;
 mod kill_nine;
