@@ -13,8 +13,9 @@ use super::errors::{connect_error, statement_error};
 use crate::Options;
 use crate::deadline::within;
 
-/// How long a lock is waited for where nobody says otherwise.
-const LOCK_WAIT: Duration = Duration::from_millis(300);
+/// How long the file is waited for where nobody says otherwise: whoever waits holds nothing, and many that start at once are to
+/// come to the lease, which tells them who has it.
+const LOCK_WAIT: Duration = Duration::from_secs(3);
 
 /// What an address names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,18 +215,23 @@ impl Link {
 
     /// Begins a transaction that reads one state of the file throughout.
     pub(super) async fn begin_read(&mut self) -> Result<(), ShopError> {
+        self.wait_for_locks(LOCK_WAIT).await?;
         self.simple("begin_read", "BEGIN DEFERRED").await
     }
 
-    /// Begins a transaction that writes: no other writer gets in until it ends. A transaction that began as a reader
-    /// would fail at its first write, however long it may wait (RELIABILITY, finding 10).
-    pub(super) async fn begin_write(&mut self, lock_wait: Option<Duration>) -> Result<(), ShopError> {
-        let lock_wait = lock_wait.unwrap_or(LOCK_WAIT);
+    async fn wait_for_locks(&mut self, lock_wait: Duration) -> Result<(), ShopError> {
         if lock_wait != self.lock_wait {
             self.simple("lock_wait", &format!("PRAGMA busy_timeout = {}", lock_wait.as_millis().clamp(1, 600_000)))
                 .await?;
             self.lock_wait = lock_wait;
         }
+        Ok(())
+    }
+
+    /// Begins a transaction that writes: no other writer gets in until it ends. A transaction that began as a reader
+    /// would fail at its first write, however long it may wait (RELIABILITY, finding 10).
+    pub(super) async fn begin_write(&mut self, lock_wait: Option<Duration>) -> Result<(), ShopError> {
+        self.wait_for_locks(lock_wait.unwrap_or(LOCK_WAIT)).await?;
         self.simple("begin", "BEGIN IMMEDIATE").await
     }
 

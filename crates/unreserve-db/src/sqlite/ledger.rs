@@ -90,38 +90,56 @@ pub(super) async fn fence(link: &mut Link, profile: &str, token: &str, now: i64)
 
 /// Takes the lease, and writes that the sweep begins.
 pub(super) async fn acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Result<Acquired, ShopError> {
-    link.begin_write(None).await?;
-    let outcome = try_acquire(link, holder, start).await;
-    link.end(outcome).await
+    let taken = match link.begin_write(None).await {
+        Ok(()) => {
+            let outcome = try_acquire(link, holder, start).await;
+            link.end(outcome).await
+        }
+        Err(error) => Err(error),
+    };
+    match taken {
+        // Whoever is in a batch may have shut us out all the time: that is an answer too, and a reader sees it.
+        Err(error) if error.kind == ShopErrorKind::LockTimeout => {
+            link.begin_read().await?;
+            let outcome = held_by(link, holder, &start.profile).await;
+            link.end(outcome).await?.ok_or(error)
+        }
+        answer => answer,
+    }
 }
 
-/// Free is a lease that nobody holds, that is ours already, whose holder fell silent, or whose state directory is the
-/// one whose lock this process has been given: its holder is dead. Nobody writes between the look and the taking.
-async fn try_acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Result<Acquired, ShopError> {
+/// Who holds the lease; nobody where it is free. Free is a lease that nobody holds, that is ours already, whose holder fell
+/// silent, or whose state directory is the one whose lock this process has been given: its holder is dead.
+async fn held_by(link: &mut Link, holder: &Holder, profile: &str) -> Result<Option<Acquired>, ShopError> {
     const LOOK: &str = "/* unreserve lease */ SELECT token, host, process_id, lock_file, heard_at FROM unreserve_lease WHERE profile = ?1";
+    let now = now(link).await?;
+    let rows = link.rows("lease", LOOK, Parameters::new().with(profile.to_owned()).plain()?).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let Some(token) = read::<Option<String>>(row, 0, "lease")? else { return Ok(None) };
+    let process_id = u32::try_from(read::<i64>(row, 2, "lease")?).unwrap_or(0);
+    let other = Holder { token, host: read(row, 1, "lease")?, process_id, lock_file: read(row, 3, "lease")? };
+    // A clock that was set back must not keep a dead holder alive for ever.
+    let silent_ms = now.saturating_sub(read(row, 4, "lease")?).saturating_abs();
+    let same_place = other.host == holder.host && other.lock_file == holder.lock_file;
+    if other.token == holder.token || same_place || silent_ms >= LEASE_MS {
+        return Ok(None);
+    }
+    let heard_seconds_ago = silent_ms.checked_div(1_000).unwrap_or(0);
+    Ok(Some(Acquired::HeldBy { holder: other, heard_seconds_ago }))
+}
+
+/// Nobody writes between the look and the taking.
+async fn try_acquire(link: &mut Link, holder: &Holder, start: &SweepStart) -> Result<Acquired, ShopError> {
     const TAKE: &str = "/* unreserve acquire */
 INSERT INTO unreserve_lease (profile, epoch, token, host, process_id, lock_file, heard_at) VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (profile) DO UPDATE SET epoch = epoch + 1, token = excluded.token, host = excluded.host,
     process_id = excluded.process_id, lock_file = excluded.lock_file, heard_at = excluded.heard_at";
     const BEGIN: &str = "/* unreserve sweep */
 INSERT INTO unreserve_sweep (sweep_id, profile, version, holder, started_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
-    let now = now(link).await?;
-    let rows = link.rows("lease", LOOK, Parameters::new().with(start.profile.clone()).plain()?).await?;
-    if let Some(row) = rows.first()
-        && let Some(token) = read::<Option<String>>(row, 0, "lease")?
-    {
-        let process_id = u32::try_from(read::<i64>(row, 2, "lease")?).unwrap_or(0);
-        let other = Holder { token, host: read(row, 1, "lease")?, process_id, lock_file: read(row, 3, "lease")? };
-        // A clock that was set back must not keep a dead holder alive for ever.
-        let silent_ms = now.saturating_sub(read(row, 4, "lease")?).saturating_abs();
-        let same_place = other.host == holder.host && other.lock_file == holder.lock_file;
-        if other.token != holder.token && !same_place && silent_ms < LEASE_MS {
-            return Ok(Acquired::HeldBy {
-                holder: other,
-                heard_seconds_ago: silent_ms.checked_div(1_000).unwrap_or(0),
-            });
-        }
+    if let Some(held) = held_by(link, holder, &start.profile).await? {
+        return Ok(held);
     }
+    let now = now(link).await?;
     let taken = Parameters::new()
         .with(start.profile.clone())
         .with(holder.token.clone())

@@ -125,6 +125,26 @@ async fn a_writer_in_the_way_is_a_lock_timeout_and_not_a_wait_for_ever() {
 }
 
 #[tokio::test]
+async fn whoever_a_batch_shuts_out_all_the_time_is_told_who_it_is() {
+    let place = Place::demo(0).await;
+    let mut one = place.checked(MALIKLI).await;
+    let mut other = place.checked(MALIKLI).await;
+    let (first, second) = (holder("one", "/one"), holder("other", "/other"));
+    let begun = sweep_start("malikli");
+    one.acquire(&first, &begun).await.unwrap();
+    let batch = one.begin(start("one", begun.sweep_id)).await.unwrap();
+    let held = other.acquire(&second, &sweep_start("malikli")).await.unwrap();
+    assert!(matches!(&held, Acquired::HeldBy { holder, .. } if *holder == first), "{held:?}");
+    batch.rollback().await.unwrap();
+    // The counter-test: where nobody has the lease, a file that is shut is one that cannot be had.
+    place.run("UPDATE unreserve_lease SET token = NULL").await;
+    let mut raw = place.raw().await;
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut raw).await.unwrap();
+    let error = other.acquire(&second, &sweep_start("malikli")).await.unwrap_err();
+    assert_eq!(error.kind, ShopErrorKind::LockTimeout, "{error}");
+}
+
+#[tokio::test]
 async fn the_ledger_cannot_be_rewritten() {
     let place = Place::demo(0).await;
     let mut shop = place.checked(MALIKLI).await;

@@ -17,6 +17,9 @@ const NIGHTLY: [u64; 3] = [30, 50, 10];
 /// How many start at the same time.
 const AT_ONCE: usize = 8;
 
+/// It worked, or another instance did; also where one writer shuts out the others.
+const KEPT_OUT: [i32; 2] = [0, 75];
+
 /// So many orders are due at the beginning of a round.
 const ORDERS: i64 = 30;
 
@@ -30,18 +33,16 @@ pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
     let mut figures = Figures { seed: Some(chance.seed()), ..Figures::default() };
     block_on(async {
         let mut world = World::new(arena.make, Rules::default()).await?;
-        // Where one writer shuts out the others, the file itself may be what keeps one out.
-        let single_writer = world.open().await?.info().capability.single_writer;
-        let codes: &[i32] = if single_writer { &[0, 4, 75] } else { &[0, 75] };
+        drop(world.open().await?);
         let program = Program::on(arena, &world)?;
         let url = program.url.clone();
         let mut kept_out = 0;
         for _ in 0..at_once {
-            kept_out += eight(&mut world, &program, &url, codes).await?;
+            kept_out += eight(&mut world, &program, &url).await?;
         }
         let mut taken_over = 0;
         for round in 0..frozen {
-            taken_over += u64::from(freeze(&mut world, &program, &mut chance, (round, codes)).await?);
+            taken_over += u64::from(freeze(&mut world, &program, &mut chance, round).await?);
         }
         holds(kept_out > 0, "of instances that start at once some are kept out")?;
         figures.operations = at_once * 8 + frozen * 2;
@@ -52,7 +53,7 @@ pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
                 let server = server_of(&url)?;
                 let pooler = PgBouncer::start(server, mode)?;
                 for _ in 0..pooled {
-                    eight(&mut world, &program, &pooler.url(&url, server), codes).await?;
+                    eight(&mut world, &program, &pooler.url(&url, server)).await?;
                     figures.operations += 8;
                 }
                 figures.notes.push(format!("{pooled} rounds of eight through a pooler in {mode:?} mode"));
@@ -64,23 +65,19 @@ pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
 }
 
 /// Eight at once with state directories of their own: how many were kept out.
-async fn eight(world: &mut World, program: &Program, url: &str, codes: &[i32]) -> Result<u64, Failure> {
+async fn eight(world: &mut World, program: &Program, url: &str) -> Result<u64, Failure> {
     refill(world, ORDERS).await?;
     let running: Vec<Running> = (0..AT_ONCE)
         .map(|number| Running::start(&mut program.sweep(url, &format!("state-{number}"), &["--batch-size", "4"])))
         .collect::<Result<_, _>>()?;
     let (mut kept_out, mut worked) = (0, 0);
     for one in running {
-        match ended_with(&one.output()?, codes)? {
+        match ended_with(&one.output()?, &KEPT_OUT)? {
             0 => worked += 1,
             _ => kept_out += 1,
         }
     }
     holds(worked > 0, "of instances that start at once one works")?;
-    // Where the file may have kept out whoever was to finish the work.
-    if codes.contains(&4) {
-        program.must_sweep("afterwards")?;
-    }
     all_released(world).await?;
     Ok(kept_out)
 }
@@ -92,12 +89,7 @@ async fn all_released(world: &mut World) -> Result<(), Failure> {
 }
 
 /// One is frozen in the middle of its work, another comes; whether that one worked.
-async fn freeze(
-    world: &mut World,
-    program: &Program,
-    chance: &mut Chance,
-    (round, codes): (u64, &[i32]),
-) -> Result<bool, Failure> {
+async fn freeze(world: &mut World, program: &Program, chance: &mut Chance, round: u64) -> Result<bool, Failure> {
     refill(world, ORDERS).await?;
     let mut first = Running::start(&mut program.sweep(&program.url, "first", &["--batch-size", "2"]))?;
     tokio::time::sleep(Duration::from_micros(chance.below(200_000))).await;
@@ -108,9 +100,9 @@ async fn freeze(
     tokio::time::sleep(if long { SILENCE } else { Duration::from_micros(chance.below(150_000)) }).await;
     first.signal("CONT")?;
     // Frozen for so long while it connects, it has lost its connection before it had begun.
-    let unlucky: &[i32] = if long { &[0, 4, 75] } else { codes };
+    let unlucky: &[i32] = if long { &[0, 4, 75] } else { &KEPT_OUT };
     ended_with(&first.output()?, unlucky)?;
-    let code = ended_with(&second.output()?, codes)?;
+    let code = ended_with(&second.output()?, &KEPT_OUT)?;
     audit::shop(world).await?;
     program.must_sweep("third")?;
     all_released(world).await?;
