@@ -14,7 +14,9 @@ mod ledger;
 mod render;
 mod values;
 
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeSet, HashSet};
+use std::hash::BuildHasher;
 use std::path::PathBuf;
 
 use batch::Unreadable;
@@ -26,18 +28,23 @@ use render::Statements;
 use unreserve_engine::ledger::{
     BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
 };
-use unreserve_engine::model::{BatchId, Holder, Key, StockRef, SweepId};
+use unreserve_engine::model::{BatchId, Holder, Key, LockedPage, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
     Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, GuardedOrder, InstallState, Ledger,
-    Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
-    read_for,
+    Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed, read_for,
 };
 use values::{Parameters, instant, only_row, read, read_count, read_instant};
 
 use crate::Options;
 use crate::rows;
 use crate::write::quoted;
+
+/// So many due orders are counted by one statement at most.
+const COUNTED_AT_ONCE: u64 = 20_000;
+
+/// So many reservations of the line are read by one statement to count more.
+const PAGE: u32 = 5_000;
 
 /// Opens the file.
 pub(crate) fn open(url: String, options: Options) -> Answer<'static, Box<dyn Shop>> {
@@ -188,7 +195,8 @@ impl CheckedSqliteShop {
     async fn read_outlook(&mut self, count_limit: u64) -> Result<Outlook, ShopError> {
         let now_ms = ledger::now(&mut self.link).await?;
         let statement = &self.statements.outlook;
-        let parameters = Parameters::new().with(now_ms).with(values::signed(count_limit)).finish(statement)?;
+        let at_once = count_limit.min(COUNTED_AT_ONCE);
+        let parameters = Parameters::new().with(now_ms).with(values::signed(at_once)).finish(statement)?;
         let row = only_row(self.link.rows(statement.name, &statement.sql, parameters).await?, statement.name)?;
         let oldest_ms: Option<i64> = read(&row, 1, statement.name)?;
         let overdue_ms = oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest));
@@ -198,6 +206,29 @@ impl CheckedSqliteShop {
             oldest_overdue_micros: overdue_ms.max(0).saturating_mul(1_000),
             next_expiry: read_instant(&row, 2, statement.name)?,
         })
+    }
+
+    /// The rest of the count, where one statement was not enough for it: page after page of the line, each a look of its own,
+    /// since whoever reads for long may keep the shop from committing. Outside a transaction.
+    async fn count_on(&mut self, outlook: Outlook, count_limit: u64) -> Result<Outlook, ShopError> {
+        if outlook.due_orders < COUNTED_AT_ONCE || count_limit <= COUNTED_AT_ONCE {
+            return Ok(outlook);
+        }
+        let now_ms = outlook.now.as_millisecond();
+        // Of very many keys only what tells them apart is kept.
+        let (numbers, mut seen) = (RandomState::new(), HashSet::new());
+        let mut selection = Selection { limit: PAGE, ..Selection::default() };
+        loop {
+            let found =
+                batch::candidates(&mut self.link, &self.plan, &self.statements.survey, now_ms, &selection).await?;
+            let page = LockedPage::of(found, PAGE);
+            seen.extend(page.orders.iter().map(|order| numbers.hash_one(&order.key)));
+            let due_orders = u64::try_from(seen.len()).unwrap_or(u64::MAX).min(count_limit);
+            selection.after = page.next;
+            if selection.after.is_none() || due_orders >= count_limit {
+                return Ok(Outlook { due_orders, ..outlook });
+            }
+        }
     }
 
     /// How many rows there were, and each order of them once.
@@ -267,7 +298,8 @@ impl CheckedShop for CheckedSqliteShop {
                 Ok(clock) => self.read_outlook(count_limit).await.map(|outlook| (clock, outlook)),
                 Err(error) => Err(error),
             };
-            self.link.end(outcome).await
+            let (clock, outlook) = self.link.end(outcome).await?;
+            Ok((clock, self.count_on(outlook, count_limit).await?))
         })
     }
 
@@ -286,6 +318,7 @@ impl CheckedShop for CheckedSqliteShop {
             self.link.begin_read().await?;
             let outcome = self.read_outlook(count_limit).await;
             let outlook = self.link.end(outcome).await?;
+            let outlook = self.count_on(outlook, count_limit).await?;
             self.looked = looks.filter(|looks| looks.has_settled(outlook.now.as_millisecond()));
             Ok(outlook)
         })

@@ -134,14 +134,24 @@ impl Running {
     }
 
     /// Waits for its end, with a bound.
-    pub(super) fn output(mut self) -> Result<Output, Failure> {
+    pub(super) fn output(self) -> Result<Output, Failure> {
+        self.watched(PATIENCE, LOOK).map(|(output, _)| output)
+    }
+
+    /// The same with a bound of its own; gives as well how many kilobytes of memory it used at most, as last seen.
+    pub(super) fn watched(mut self, patience: Duration, look: Duration) -> Result<(Output, u64), Failure> {
         let began = Instant::now();
+        let mut most = 0;
         while !self.has_ended()? {
-            holds(began.elapsed() < PATIENCE, "P6: the program ends in bounded time")?;
-            std::thread::sleep(LOOK);
+            holds(began.elapsed() < patience, "P6: the program ends in bounded time")?;
+            let status = std::fs::read_to_string(format!("/proc/{}/status", self.child()?.id())).unwrap_or_default();
+            let peak =
+                status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
+            most = most.max(peak.unwrap_or(0));
+            std::thread::sleep(look);
         }
         let child = self.0.take().ok_or_else(|| Failure::new("the process has ended"))?;
-        Ok(child.wait_with_output()?)
+        Ok((child.wait_with_output()?, most))
     }
 }
 

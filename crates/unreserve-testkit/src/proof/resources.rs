@@ -1,12 +1,13 @@
 //! L8: no room, no handles, nobody who reads, no place for the state, and a great deal to do.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::market::refill;
 use super::program::{Program, Running, ended_with};
-use super::{Arena, Figures, audit, block_on};
+use super::{Arena, Figures, Intensity, audit, block_on};
 use crate::failure::{Failure, equal, holds};
-use crate::shops::{Rules, World};
+use crate::shops::{Pool, ROWS, Rules, World};
 
 /// What is taken from the program: a line of shell before it, the codes it may end with, and whether it has done its work.
 const LACKS: [(&str, &str, &[i32], Option<bool>); 7] = [
@@ -23,9 +24,19 @@ const LACKS: [(&str, &str, &[i32], Option<bool>); 7] = [
 /// So many orders are due at the beginning of each.
 const ORDERS: i64 = 12;
 
-/// How many orders "a great deal" are. The test shop has no index of its own, so that many more would measure its absence.
+/// How many orders "a great deal" are, in a test shop that has no index of its own; and a million reservations in one that has.
 const CI: i64 = 500;
 const NIGHTLY: i64 = 1_500;
+const MILLION: u64 = 1_000_000;
+
+/// The program's memory does not grow with what is due: in kilobytes, the libraries included.
+const MEMORY_MAX: u64 = 64 * 1_024;
+
+/// So many reservations instead of a million, for somebody who has no time.
+const DUE: &str = "UNRESERVE_PROOF_DUE";
+
+/// A million takes minutes; a sweep that has not ended by then goes round in circles.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Takes one thing after another away.
 pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
@@ -45,9 +56,55 @@ pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
         let seen = audit::shop(&mut world).await?;
         let cancelled = seen.orders.values().filter(|order| order.payment_status == "cancelled").count();
         equal(&i64::try_from(cancelled)?, &orders, "orders cancelled, of a great many")?;
-        let notes = vec![format!("{orders} orders due at once, in half a gigabyte of addresses")];
+        let mut notes = vec![format!("{orders} orders due at once, in half a gigabyte of addresses")];
+        if arena.intensity == Intensity::Nightly {
+            notes.extend(million(arena).await?);
+        }
         Ok(Figures { operations: 16, faults: 8, notes, ..Figures::default() })
     })
+}
+
+/// Very many due reservations at once: all are released, in bounded batches and bounded memory; what it took, in words.
+/// Nothing where the database is not filled with so many.
+async fn million(arena: &Arena) -> Result<Option<String>, Failure> {
+    let mut world = World::new(arena.make, Rules::default()).await?;
+    drop(world.open().await?);
+    let due = std::env::var(DUE).ok().and_then(|due| due.parse().ok()).unwrap_or(MILLION);
+    for pool in [Pool::Variant, Pool::Drop] {
+        for id in 1..=ROWS {
+            world.add_stock(pool, i64::try_from(id)?, 1_000_000_000, Some(0)).await?;
+        }
+    }
+    let orders = due / 2;
+    if !world.shop.fill_many(orders).await? {
+        return Ok(None);
+    }
+    let before = world.shop.count_many().await?;
+    equal(&(before.active, before.reserved, before.cancelled), &(orders * 2, orders * 2, 0), "what is due at first")?;
+    let program = Program::on(arena, &world)?;
+    let began = Instant::now();
+    let running = Running::start(&mut program.sweep(&program.url, "state", &["--batch-size", "500"]))?;
+    let (output, memory) = running.watched(PATIENCE, Duration::from_millis(20))?;
+    let took = began.elapsed().as_secs();
+    ended_with(&output, &[0])?;
+    let seen = world.shop.count_many().await?;
+    equal(&(seen.active, seen.reserved), &(0, 0), "I1: what is reserved still")?;
+    equal(&(seen.released, seen.reservations), &(orders * 2, orders * 2), "I2: releases, and reservations among them")?;
+    equal(
+        &(seen.cancelled, seen.cancellations),
+        &(orders, orders),
+        "I5: orders cancelled, in the shop and the ledger",
+    )?;
+    // A batch looks at 500 reservations of the line, and releases what their orders hold: here two each.
+    let bounded = seen.largest <= 1_000 && seen.batches >= orders * 2 / 1_000;
+    holds(bounded, &format!("no batch has more than the orders of 500 reservations hold: {seen:?}"))?;
+    holds((1..MEMORY_MAX).contains(&memory), &format!("the program used {memory} kB of memory"))?;
+    let megabytes = memory / 1_024;
+    Ok(Some(format!(
+        "{} reservations due at once: {took} s, {} batches, {megabytes} MB at most",
+        orders * 2,
+        seen.batches
+    )))
 }
 
 fn in_shell(line: &str, program: &Program) -> Command {

@@ -7,7 +7,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, MySqlConnection, Row as _};
 use unreserve_engine::shop::{Answer, Shop};
 
-use super::table::{Cell, ColumnKind, Row, Statements, Table};
+use super::table::{Cell, ColumnKind, Row, Statements, Table, text_literal};
 use super::{Access, Code, Fault, Opener, Session, Source, TestShop};
 use crate::failure::{Failure, Wait, present};
 use crate::servers::{FreshDatabase, MariaDbServer, fresh_mariadb};
@@ -82,6 +82,36 @@ impl MariaDbShop {
         })
         .await
     }
+}
+
+/// The statements that tell the server of a zone, under the name last, so that nobody sees half of it. The programs that do
+/// this from the machine's own files are not everywhere, and would load six hundred zones.
+fn zone_statements(zone: &str) -> Result<String, Failure> {
+    let wrong = |error: jiff::Error| Failure::new(error.to_string());
+    let tz = jiff::tz::TimeZone::get(zone).map_err(wrong)?;
+    let (first, last) = (jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::from_second(2_000_000_000).map_err(wrong)?);
+    let mut kinds: Vec<(i32, bool)> = Vec::new();
+    let (mut switches, mut types) = (Vec::new(), Vec::new());
+    for switch in tz.following(first).take_while(|switch| switch.timestamp() < last) {
+        let kind = (switch.offset().seconds(), switch.dst().is_dst());
+        let known = kinds.iter().position(|known| *known == kind);
+        let place = known.unwrap_or(kinds.len());
+        if known.is_none() {
+            kinds.push(kind);
+            let (seconds, summer) = (kind.0, u8::from(kind.1));
+            types.push(format!("(@zone, {place}, {seconds}, {summer}, '{}')", switch.abbreviation()));
+        }
+        switches.push(format!("(@zone, {}, {place})", switch.timestamp().as_second()));
+    }
+    Ok(format!(
+        "INSERT INTO mysql.time_zone (Use_leap_seconds) VALUES ('N'); SET @zone = LAST_INSERT_ID();
+         INSERT INTO mysql.time_zone_transition_type (Time_zone_id, Transition_type_id, `Offset`, Is_DST, Abbreviation) VALUES {};
+         INSERT INTO mysql.time_zone_transition (Time_zone_id, Transition_time, Transition_type_id) VALUES {};
+         INSERT INTO mysql.time_zone_name (Name, Time_zone_id) VALUES ({}, @zone)",
+        types.join(", "),
+        switches.join(", "),
+        text_literal(zone)
+    ))
 }
 
 async fn connect(url: &str) -> Result<MySqlConnection, Failure> {
@@ -163,6 +193,19 @@ impl TestShop for MariaDbShop {
             Code::Deadlock => "1213",
             Code::LockedTooLong => "1205",
         }
+    }
+
+    fn know_zone<'a>(&'a self, zone: &'a str) -> Wait<'a, ()> {
+        Box::pin(async move {
+            let mut connection = connect(&self.database.url()).await?;
+            // The tables are the whole server's, and other tests may want the same zone.
+            run(&mut connection, "DO GET_LOCK('unreserve_zones', 30)").await?;
+            let asked = format!("SELECT COUNT(*) FROM mysql.time_zone_name WHERE Name = {}", text_literal(zone));
+            if self.count(&asked).await? == 0 {
+                run(&mut connection, &zone_statements(zone)?).await?;
+            }
+            Ok(connection.close().await?)
+        })
     }
 
     fn url(&self) -> Result<String, Failure> {

@@ -5,6 +5,7 @@
 //! all can join as well.
 
 mod malikli;
+mod many;
 mod mariadb;
 mod postgres;
 mod seen;
@@ -19,6 +20,7 @@ use unreserve_engine::shop::{Answer, Shop};
 use crate::failure::{Failure, Wait};
 
 pub use malikli::{DROPS, ORDERS, PAYMENTS, RESERVATIONS, Rules, VARIANTS, malikli_tables};
+pub use many::{Counted, ROWS};
 pub use mariadb::MariaDbShop;
 pub use postgres::PostgresShop;
 pub use seen::{BatchSeen, EntrySeen, LedgerSeen, OrderSeen, Pool, ReservationSeen, SetAsideSeen, Snapshot, StockSeen};
@@ -151,6 +153,23 @@ pub trait TestShop: Send + Sync {
     /// How many deadlocks the database has found among its sessions; nothing where it does not count them.
     fn deadlocks(&self) -> Wait<'_, Option<u64>> {
         Box::pin(async { Ok(None) })
+    }
+
+    /// Sees to it that the database knows a zone by its name, where it does not by itself.
+    fn know_zone<'a>(&'a self, zone: &'a str) -> Wait<'a, ()> {
+        let _ = zone;
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Adds so many due orders with a unit of a stock row of each pool, whose rows are there; whether this database can.
+    fn fill_many(&self, orders: u64) -> Wait<'_, bool> {
+        let _ = orders;
+        Box::pin(async { Ok(false) })
+    }
+
+    /// Counts what stands in the shop and the ledger, where there is too much to be read.
+    fn count_many(&self) -> Wait<'_, Counted> {
+        Box::pin(async { Err(Failure::new("this shop is not filled with many")) })
     }
 
     /// Kills the server with 9 and starts it again on the same data; returns when it answers.

@@ -7,6 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, Row as _};
 use unreserve_engine::shop::{Answer, Shop};
 
+use super::many::{Counted, Words, counting, filling};
 use super::table::{Cell, ColumnKind, Row, Statements, Table, double_quoted as quoted, text_literal};
 use super::{Access, Code, Fault, Opener, Session, Source, TestShop};
 use crate::failure::{Failure, Wait, present};
@@ -140,6 +141,30 @@ impl TestShop for PostgresShop {
         }
     }
 
+    fn fill_many(&self, orders: u64) -> Wait<'_, bool> {
+        Box::pin(async move {
+            let mut connection = connect(&self.database.url()).await?;
+            for statement in filling(orders, &WORDS) {
+                run(&mut connection, &statement).await?;
+            }
+            connection.close().await?;
+            Ok(true)
+        })
+    }
+
+    fn count_many(&self) -> Wait<'_, Counted> {
+        Box::pin(async move {
+            let mut connection = connect(&self.database.url()).await?;
+            let row = sqlx::query(AssertSqlSafe(counting("unreserve."))).fetch_one(&mut connection).await?;
+            connection.close().await?;
+            let mut counts = [0_i64; 8];
+            for (index, count) in counts.iter_mut().enumerate() {
+                *count = row.try_get(index)?;
+            }
+            Ok(Counted::of(counts))
+        })
+    }
+
     fn url(&self) -> Result<String, Failure> {
         Ok(self.database.url())
     }
@@ -207,6 +232,12 @@ impl TestShop for PostgresShop {
         })
     }
 }
+
+const WORDS: Words = Words {
+    numbers: |last| format!("WITH n AS (SELECT i FROM generate_series(1, {last}) AS i)"),
+    uuid: |prefix, number| format!("('{prefix}-0000-4000-8000-' || lpad(to_hex({number}), 12, '0'))::uuid"),
+    ago: |millis| format!("now() - {millis} * interval '1 millisecond'"),
+};
 
 enum Moment {
     Row,

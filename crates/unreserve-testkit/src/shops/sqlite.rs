@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row as _, SqliteConnection};
 use tempfile::TempDir;
 use unreserve_engine::shop::{Answer, Shop};
 
+use super::many::{Counted, Words, counting, filling};
 use super::table::{Cell, ColumnKind, Row, Statements, Table, double_quoted as quoted, text_literal};
 use super::{Access, Code, Fault, Opener, Session, Source, TestShop};
 use crate::failure::{Failure, Wait};
@@ -84,6 +85,28 @@ impl TestShop for SqliteShop {
         "5"
     }
 
+    fn fill_many(&self, orders: u64) -> Wait<'_, bool> {
+        Box::pin(async move {
+            let mut connection = self.connect_here().await?;
+            for statement in filling(orders, &WORDS) {
+                run(&mut connection, &statement).await?;
+            }
+            Ok(true)
+        })
+    }
+
+    fn count_many(&self) -> Wait<'_, Counted> {
+        Box::pin(async move {
+            let mut connection = self.connect_here().await?;
+            let row = sqlx::query(AssertSqlSafe(counting("unreserve_"))).fetch_one(&mut connection).await?;
+            let mut counts = [0_i64; 8];
+            for (index, count) in counts.iter_mut().enumerate() {
+                *count = row.try_get(index)?;
+            }
+            Ok(Counted::of(counts))
+        })
+    }
+
     fn url(&self) -> Result<String, Failure> {
         Ok(format!("sqlite://{}", self.path().display()))
     }
@@ -124,6 +147,12 @@ impl TestShop for SqliteShop {
         })
     }
 }
+
+const WORDS: Words = Words {
+    numbers: |last| format!("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {last})"),
+    uuid: |prefix, number| format!("printf('{prefix}-0000-4000-8000-%012x', {number})"),
+    ago: |millis| format!("strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || ({millis} / 1000.0) || ' seconds')"),
+};
 
 fn literal(cell: &Cell) -> String {
     match cell {
