@@ -36,7 +36,13 @@ pub(super) fn instant(w: &mut Writer<'_>, home: ExpiryHome, column: &Column, enc
                     "WHEN CONVERT_TZ({utc} + INTERVAL {minutes} MINUTE, '+00:00', {zone}) = {column} THEN {utc} + INTERVAL {minutes} MINUTE"
                 )
             };
-            format!("CASE {} {} ELSE {utc} END", later(60), later(30))
+            // One that the switch leaves out is given the instant of the switch, which is what an hour later on the wall says;
+            // whoever wrote it had added to a time before the switch, so it means as much after that as it lies behind it.
+            let wall = format!("CONVERT_TZ({utc}, '+00:00', {zone})");
+            let left_out = format!(
+                "WHEN {wall} > {column} THEN {utc} + INTERVAL 60 MINUTE - INTERVAL TIMESTAMPDIFF(MICROSECOND, {column}, {wall}) MICROSECOND"
+            );
+            format!("CASE {} {} {left_out} ELSE {utc} END", later(60), later(30))
         }
         TimeEncoding::EpochSeconds => {
             format!("CASE WHEN {column} {SECONDS} THEN {EPOCH} + INTERVAL {column} SECOND END")

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::market::refill;
 use super::program::{Program, Running, ended_with};
-use super::{Arena, Figures, audit, block_on};
+use super::{Arena, Figures, audit, block_on, switches};
 use crate::failure::{Failure, equal, holds, present};
 use crate::servers::find_faketime;
 use crate::shops::{ColumnKind, NewReservation, Rules, World, malikli_tables};
@@ -36,7 +36,13 @@ pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
                 }
             }
             if !has_clock && round == 0 {
-                figures.notes.push("the database has no clock but the machine's: only TZ is tried".to_owned());
+                let why = "the database has no clock but the machine's, and knows no zones: only TZ is tried";
+                figures.notes.push(why.to_owned());
+            }
+            if has_clock && round == 0 {
+                let sweeps = switches::run(arena).await?;
+                figures.operations += sweeps;
+                figures.notes.push(format!("{sweeps} sweeps round a switch of the hour, in zones that have it"));
             }
         }
         Ok(())
@@ -45,7 +51,7 @@ pub(super) fn run(arena: &Arena) -> Result<Figures, Failure> {
 }
 
 /// A shop whose instants carry a zone, or one whose do not and whose profile says UTC.
-async fn naive_or_not(arena: &Arena, naive: bool) -> Result<World, Failure> {
+pub(super) async fn naive_or_not(arena: &Arena, naive: bool) -> Result<World, Failure> {
     let mut world = World::bare(arena.make).await?;
     let mut tables = malikli_tables(Rules::default());
     if naive {

@@ -26,6 +26,7 @@ mod program;
 mod proxy;
 mod resources;
 mod soak;
+mod switches;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -160,7 +161,7 @@ pub const LAYERS: &[Layer] = &[
     Layer {
         name: "clocks",
         number: "L6",
-        tries: "a process whose clock and zone are wrong, and columns without a zone",
+        tries: "a process whose clock and zone are wrong, columns without a zone, and both switches of the hour",
         run: clocks::run,
     },
     Layer {
