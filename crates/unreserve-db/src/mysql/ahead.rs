@@ -43,7 +43,9 @@ fn oldest_expired(w: &mut Writer<'_>, limit: usize) -> String {
         }
     };
     let limit = Writer::given(limit);
-    format!("SELECT {key}, {column} AS unreserve_expiry\n{line}\nWHERE {active}\n  AND {due}\nORDER BY {column} LIMIT {limit}")
+    format!(
+        "SELECT {key}, {column} AS unreserve_expiry\n{line}\nWHERE {active}\n  AND {due}\nORDER BY {column} LIMIT {limit}"
+    )
 }
 
 /// The key of the order that such a reservation names.

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 use unreserve_engine::ledger::{BatchRecord, Entry};
 use unreserve_engine::model::{
-    BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, LockedPage, StockChange, StockRef, StockRow, SweepId,
+    BatchId, EndedReservation, ExaminedOrder, Key, LockedOrder, LockedPage, Mutant, StockChange, StockRef, StockRow,
+    SweepId, planted,
 };
 use unreserve_engine::plan::Plan;
 use unreserve_engine::shop::{
@@ -216,7 +217,7 @@ pub(super) async fn counters(
 }
 
 fn expect_all(found: u64, expected: usize, what: &str, statement: &'static str) -> Result<(), ShopError> {
-    if usize::try_from(found).is_ok_and(|found| found == expected) {
+    if planted(Mutant::AffectedIgnored) || usize::try_from(found).is_ok_and(|found| found == expected) {
         return Ok(());
     }
     let message = format!(
@@ -401,6 +402,9 @@ impl MySqlBatch<'_> {
             Err(error) => {
                 // The connection is dropped either way: its state is in doubt, or its transaction is gone.
                 self.link.cut();
+                if planted(Mutant::BlindCommit) && self.link.commit().await.is_ok() {
+                    return Committed::Yes;
+                }
                 match error.kind {
                     // Deadlocks at a commit are refused certifications of a cluster: nothing of the batch stands.
                     ShopErrorKind::Retry | ShopErrorKind::ReadOnly | ShopErrorKind::Constraint => Committed::No(error),

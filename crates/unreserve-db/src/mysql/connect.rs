@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, MySqlConnection, SqlSafeStr};
+use unreserve_engine::model::{Mutant, planted};
 use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
 use super::errors::{connect_error, statement_error};
@@ -152,7 +153,9 @@ impl Link {
     async fn begin(&mut self, access: Access, wait_seconds: u64) -> Result<(), ShopError> {
         let word = if access == Access::Read { "READ ONLY" } else { "READ WRITE" };
         let settings = settings(self.product, self.cluster, self.limits.statement_timeout, wait_seconds);
-        let sql = format!("{settings}; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION {word}");
+        let stale = planted(Mutant::RepeatableRead) && access == Access::Write;
+        let level = if stale { "REPEATABLE READ" } else { "READ COMMITTED" };
+        let sql = format!("{settings}; SET TRANSACTION ISOLATION LEVEL {level}; START TRANSACTION {word}");
         let begun = self.simple("begin", sql).await;
         if begun.is_err() {
             // Some of it may have been done.

@@ -1,5 +1,6 @@
 //! The parts that statements are made of: conditions, assignments, quantities, and the places of their parameters.
 
+use unreserve_engine::model::{Mutant, planted};
 use unreserve_engine::plan::{Assignment, Column, Condition, GuardPlan, Kind, Plan, Table, Test, TimeEncoding, Value};
 use unreserve_engine::profile::ExpiryHome;
 
@@ -156,6 +157,9 @@ impl<'a> Writer<'a> {
 
     /// Whether the order `o` is unpaid. NULL is not unpaid.
     pub(super) fn unpaid(&mut self) -> String {
+        if planted(Mutant::NoStatusGuard) {
+            return "TRUE".to_owned();
+        }
         self.conditions("o", &self.plan.order.unpaid)
     }
 
@@ -170,6 +174,9 @@ impl<'a> Writer<'a> {
 
     /// Whether a guard holds for the order `o`.
     pub(super) fn guard(&mut self, guard: &GuardPlan) -> String {
+        if planted(Mutant::OneStatement) && !self.name.starts_with("find_due") {
+            return "FALSE".to_owned();
+        }
         match &guard.evidence {
             None => self.evidence("o", &guard.conditions),
             Some((table, key)) => {
@@ -336,6 +343,18 @@ pub(super) fn table_name(table: &Table) -> String {
     match &table.schema {
         Some(schema) => format!("{}.{}", quoted(schema), quoted(&table.name)),
         None => quoted(&table.name),
+    }
+}
+
+/// The lock on the orders' rows, or a planted fault of it: one that a payment's foreign key does not notice, or one that is
+/// waited for.
+pub(super) fn order_lock() -> &'static str {
+    if planted(Mutant::NoKeyUpdate) {
+        "LOCK IN SHARE MODE SKIP LOCKED"
+    } else if planted(Mutant::OneStatement) {
+        "FOR UPDATE"
+    } else {
+        "FOR UPDATE SKIP LOCKED"
     }
 }
 

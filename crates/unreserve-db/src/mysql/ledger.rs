@@ -6,7 +6,7 @@ use sqlx::mysql::MySqlRow;
 use unreserve_engine::ledger::{
     BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord,
 };
-use unreserve_engine::model::{BatchId, Key, SweepId};
+use unreserve_engine::model::{BatchId, Key, Mutant, SweepId, planted};
 use unreserve_engine::shop::{InstallState, ShopError, ShopErrorKind};
 
 use super::connect::Link;
@@ -85,11 +85,22 @@ WHERE profile = ? AND token = ?";
     const EPOCH: &str = "/* unreserve epoch */
 SELECT epoch, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) FROM unreserve_lease WHERE profile = ?";
     let parameters = Parameters::new().text(profile).text(token).plain()?;
-    if link.execute("fence", HEARD, parameters).await? == 0 {
+    let heard = if planted(Mutant::SessionLock) { HEARD.replace("token =", "'' <>") } else { HEARD.to_owned() };
+    if link.execute("fence", &heard, parameters).await? == 0 {
         return Err(fenced().during("fence"));
     }
     let row = only_row(link.rows("epoch", EPOCH, Parameters::new().text(profile).plain()?).await?, "epoch")?;
-    Ok((read(&row, 0, "epoch")?, read_own_instant(&row, 1, "epoch")?))
+    let now = planted_now().map_or_else(|| read_own_instant(&row, 1, "epoch"), Ok)?;
+    Ok((read(&row, 0, "epoch")?, now))
+}
+
+/// The process's own now, where that fault is planted.
+fn planted_now() -> Option<Timestamp> {
+    if !planted(Mutant::ProcessClock) {
+        return None;
+    }
+    let (seconds, _) = uuid::Uuid::now_v7().get_timestamp()?.to_unix();
+    Timestamp::from_second(i64::try_from(seconds).ok()?).ok()
 }
 
 /// Appends a batch and its entries, and takes its orders from those that are set aside.

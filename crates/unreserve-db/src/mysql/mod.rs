@@ -162,7 +162,8 @@ impl CheckedMySqlShop {
         let outlook = self.read_outlook(count_limit).await?;
         let guarded = self.read_guarded(outlook.now, count_limit).await?;
         let statement = &self.statements.unseen;
-        let parameters = Parameters::at(outlook.now).integer(values::signed(read_for(count_limit))).finish(statement)?;
+        let parameters =
+            Parameters::at(outlook.now).integer(values::signed(read_for(count_limit))).finish(statement)?;
         let unseen = only_row(self.link.rows(statement.name, &statement.sql, parameters).await?, statement.name)?;
         let (without_order, read) = (read_count(&unseen, 0, statement.name)?, read_count(&unseen, 1, statement.name)?);
         let set_aside = match self.server.info.installed {

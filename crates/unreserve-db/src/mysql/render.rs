@@ -8,7 +8,7 @@ use unreserve_engine::plan::{Column, Plan, ReleasePlan, StockPlan};
 use unreserve_engine::profile::ExpiryHome;
 
 use super::ahead::{clock_evidence, guarded, outlook, unseen};
-use super::fragments::{Statement, Writer, list, quoted, table_name};
+use super::fragments::{Statement, Writer, list, order_lock, quoted, table_name};
 use super::keys::{JsonTable, alike, are_keys, folds_letters, is_key, key_text, key_value};
 use super::times::{due, micros};
 
@@ -235,10 +235,11 @@ fn lock_orders(plan: &Plan, indexes: &KeyIndexes, name: &'static str) -> Stateme
     let key = [&plan.order.key];
     let (order_key, table) = (w.order_key(), table_name(&plan.order.table));
     w.finish(&format!(
-        "SELECT {order_key}\nFROM {}\nSTRAIGHT_JOIN {table} AS o{} ON {}\nFOR UPDATE SKIP LOCKED",
+        "SELECT {order_key}\nFROM {}\nSTRAIGHT_JOIN {table} AS o{} ON {}\n{}",
         JsonTable::new(Writer::given(1), &key).finish(),
         by(&indexes.order),
-        are_keys("o", &key)
+        are_keys("o", &key),
+        order_lock()
     ))
 }
 

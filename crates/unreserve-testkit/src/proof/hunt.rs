@@ -9,7 +9,7 @@ use super::market::refill;
 use super::program::{Program, Running, ended_with};
 use super::proxy::{Action, Break, server_of};
 use super::{Arena, Moment, audit, block_on, clocks, deadlocks, interleave, network, on_threads};
-use crate::conformance::{self, fence, guards};
+use crate::conformance::{self, fence, guards, locking};
 use crate::failure::{Failure, equal, present};
 use crate::shops::{Cell, Fault, ORDERS, Rules, Source, World};
 
@@ -26,6 +26,11 @@ pub fn hunt(arena: &Arena) -> Result<(), Failure> {
     part("fence", conformance::run(arena.make, fence::whoever_was_taken_over_can_write_nothing_more))?;
     part("guards", conformance::run(arena.make, guards::a_reservation_that_is_not_as_it_was_examined_is_not_released))?;
     part("clocks", clocks::one_day_ahead(arena))?;
+    if block_on(locks_rows(arena))? {
+        part("under way", conformance::run(arena.make, locking::skips_an_order_whose_payment_is_under_way))?;
+        let seen = locking::examine_sees_a_payment_that_was_committed_after_the_lock;
+        part("after the lock", conformance::run(arena.make, seen))?;
+    }
     if networked {
         part("locks", block_on(deadlocks::waits_with_nothing_in_hand(arena)))?;
         let Moment { behind, word, .. } = present(arena.moments.last().copied(), "moment of the commit")?;
@@ -38,6 +43,11 @@ pub fn hunt(arena: &Arena) -> Result<(), Failure> {
         block_on(interleave::run_styles(arena.make, &styles, &schedules))
     });
     part("interleave", tried.map(drop))
+}
+
+async fn locks_rows(arena: &Arena) -> Result<bool, Failure> {
+    let world = World::new(arena.make, Rules::default()).await?;
+    Ok(world.open().await?.info().capability.row_locks)
 }
 
 fn part(name: &str, outcome: Result<(), Failure>) -> Result<(), Failure> {

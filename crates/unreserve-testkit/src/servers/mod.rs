@@ -17,7 +17,8 @@ pub use mariadb::MariaDbServer;
 pub use pgbouncer::{PgBouncer, PoolMode, find_pgbouncer};
 pub use postgres::{Durability, PASSWORD_USERS, PostgresServer};
 pub use shared::{
-    FreshDatabase, SHARED_MARIADB, SHARED_POSTGRES, SharedServer, fresh_database, fresh_mariadb, shared_server,
+    FreshDatabase, SHARED_MARIADB, SHARED_POSTGRES, SharedServer, fresh_database, fresh_mariadb, shared_mariadb,
+    shared_server,
 };
 
 use std::path::PathBuf;

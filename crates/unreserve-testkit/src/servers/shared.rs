@@ -54,8 +54,11 @@ fn find_or_start() -> Result<SharedServer, ServerError> {
     }
 }
 
-/// The MariaDB server to test on, found or started like the [`shared_server`].
-fn shared_mariadb() -> Result<&'static str, ServerError> {
+/// The MariaDB server to test on, found or started like the [`shared_server`]: the superuser's URL to the database `mysql`.
+///
+/// # Errors
+/// The variable's value is no address, or no server can be started.
+pub fn shared_mariadb() -> Result<&'static str, ServerError> {
     static SERVER: OnceLock<(String, Option<MariaDbServer>)> = OnceLock::new();
     static STARTING: Mutex<()> = Mutex::new(());
 
