@@ -8,6 +8,8 @@ use crate::shop::{Capability, ShopErrorKind};
 /// A transaction should take no longer than this: it is what a checkout may have to wait for.
 const TARGET: Duration = Duration::from_millis(38);
 const ROOMY: Duration = Duration::from_millis(32);
+/// A batch that grows grows towards this, and not past it.
+const AIM: Duration = Duration::from_millis(36);
 const FIRST: u32 = 200;
 /// Time alone never makes a batch smaller than this: below it the fixed cost of a transaction is what takes the time.
 const FLOOR: u32 = 50;
@@ -47,13 +49,20 @@ impl Pace {
         } else if took > TARGET {
             self.size.saturating_sub(self.size.div_ceil(5))
         } else if took < ROOMY {
-            self.size.saturating_add(self.size.div_ceil(2))
+            self.fitting(took).min(self.size.saturating_add(self.size.div_ceil(2)))
         } else {
             self.size
         };
         // A batch that a lock error made smaller grows again, but is not made larger by being slow.
         let floor = FLOOR.min(self.size);
         Self { size: size.clamp(floor.max(1), self.largest), ..self }
+    }
+
+    /// The size that would take what a batch may, if time grows with size; its fixed cost makes that an understatement.
+    fn fitting(self, took: Duration) -> u32 {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let whole = u64::from(self.size).saturating_mul(micros(AIM));
+        u32::try_from(whole.checked_div(micros(took)).unwrap_or(u64::MAX)).unwrap_or(u32::MAX)
     }
 
     /// Learns from a lock that was not to be had.
@@ -115,6 +124,10 @@ mod tests {
         assert_eq!(pace.size(), FLOOR);
         let small = (0..9).fold(pace, |pace, _| pace.after_lock_error());
         assert_eq!((small.size(), small.after_commit(Duration::from_millis(200)).size()), (1, 1));
+        // From just below the roomy mark it grows by a little, so that the next one does not take too long.
+        assert_eq!(Pace::new(500).after_commit(Duration::from_millis(30)).size(), 240);
+        assert_eq!(Pace::new(500).after_commit(Duration::from_millis(1)).size(), 300);
+        assert_eq!(Pace::new(500).after_commit(Duration::ZERO).size(), 300);
         assert_eq!(Pace::new(7).size(), 7);
         assert_eq!(Pace::new(0).size(), 1);
         assert_eq!(Pace::new(100).after_lock_error().size(), 50);
