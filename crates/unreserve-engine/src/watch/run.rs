@@ -140,7 +140,8 @@ impl<'s> Watch<'_, 's> {
         let keeps = |trouble: &Trouble| matches!(trouble.kind, TroubleKind::Held | TroubleKind::TooMany);
         match &looked {
             Err(trouble) if !keeps(trouble) => self.on_duty_at = None,
-            Ok(rest) if shop.info().capability.single_writer && *rest > Duration::from_secs(1) => {
+            Ok(_) if shop.info().capability.single_writer => {
+                // A file is opened in a moment, and there may be a thousand of them.
                 shop.disconnect();
                 self.shop = Some(shop);
             }
