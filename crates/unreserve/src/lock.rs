@@ -57,11 +57,11 @@ struct Note {
 }
 
 impl Lock {
-    /// Takes the lock for one shop: a database address (without its password) and a profile.
+    /// Takes the lock for one shop: the place of its database, as [`crate::opening::place`] tells it, and a profile.
     ///
     /// # Errors
     /// Another process holds it, or the state directory cannot be used.
-    pub(crate) fn take(purpose: Purpose, state_dir: &Path, database: &str, profile: &str) -> Result<Self, Failure> {
+    pub(crate) fn take(purpose: Purpose, state_dir: &Path, place: &str, profile: &str) -> Result<Self, Failure> {
         let unusable = |error: &std::io::Error, path: &Path| {
             Failure::new(Exit::Usage, format!("cannot use the state directory: `{}`", path.display()))
                 .because(error)
@@ -71,7 +71,7 @@ impl Lock {
         };
         std::fs::create_dir_all(state_dir).map_err(|error| unusable(&error, state_dir))?;
         let state_dir = state_dir.canonicalize().map_err(|error| unusable(&error, state_dir))?;
-        let path = state_dir.join(file_name(purpose, database, profile));
+        let path = state_dir.join(file_name(purpose, place, profile));
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = file.map_err(|error| unusable(&error, &path))?;
         match file.try_lock() {
@@ -121,19 +121,38 @@ pub(crate) fn is_held(file: &Path) -> bool {
     matches!(tried, Ok(Err(TryLockError::WouldBlock)))
 }
 
-/// A name that a person can tell the shop by.
-pub(crate) fn file_name(purpose: Purpose, database: &str, profile: &str) -> PathBuf {
+/// A name that a person can tell the shop by, and that no other shop has.
+pub(crate) fn file_name(purpose: Purpose, place: &str, profile: &str) -> PathBuf {
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '+' };
-    let database: String = database.chars().map(plain).collect();
-    // The end of an address tells more than its beginning.
-    let skipped = database.len().saturating_sub(160);
-    let database: String = database.chars().skip(skipped).collect();
-    PathBuf::from(format!("{}-{profile}-{database}.lock", purpose.word()))
+    let shown: String = place.chars().map(plain).collect();
+    // The end of a place tells more than its beginning.
+    let skipped = shown.len().saturating_sub(120);
+    let shown: String = shown.chars().skip(skipped).collect();
+    PathBuf::from(format!("{}-{profile}-{shown}-{:016x}.lock", purpose.word(), fingerprint(place)))
+}
+
+/// FNV-1a: the same on every machine and in every version, since two instances must come to the same name.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_places_share_a_name_and_one_place_has_one() {
+        let name = |place: &str| file_name(Purpose::Daemon, place, "malikli").to_string_lossy().into_owned();
+        assert_eq!(name("sqlite /srv/shop.db"), "daemon-malikli-sqlite++srv+shop.db-0e07e48eceb08ea6.lock");
+        let long = "x".repeat(200);
+        for (one, other) in [
+            ("sqlite /srv/a b.db".to_owned(), "sqlite /srv/a+b.db".to_owned()),
+            (format!("sqlite /one/{long}"), format!("sqlite /two/{long}")),
+        ] {
+            assert_ne!(name(&one), name(&other));
+            assert!(name(&one).len() < 200);
+        }
+    }
 
     #[test]
     fn a_second_one_is_told_who_holds_it_and_the_file_stays() {

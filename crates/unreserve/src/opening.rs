@@ -32,6 +32,12 @@ pub(crate) fn database_url(settings: &Settings) -> Result<&DatabaseUrl, Failure>
     })
 }
 
+/// What this shop's database is told apart by, whatever its address looks like; files of ours are named after it.
+pub(crate) fn place(settings: &Settings) -> Result<String, Failure> {
+    let url = database_url(settings)?;
+    Ok(unreserve_db::place(url.expose()).unwrap_or_else(|| url.masked()))
+}
+
 /// Connects.
 pub(crate) async fn connect(settings: &Settings) -> Result<Box<dyn Shop>, Failure> {
     let url = database_url(settings)?;

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::agenda::{ASK, Backoff, HEARD, STEP_IN, UNFIT, expires_in, next_look};
 use super::post::{Nudge, Post, Standing};
 use super::trouble::{Trouble, TroubleKind};
-use crate::shop::{Acquired, CheckedShop};
-use crate::sweep::{Clock, Stop};
+use crate::shop::{Acquired, CheckedShop, InstallState};
+use crate::sweep::{Clock, Stop, SweepError};
 
 /// Due orders are counted no further: one is reason enough to sweep.
 const COUNTED: u64 = 100;
@@ -155,6 +155,13 @@ impl<'s> Watch<'_, 's> {
             self.post.tell(&Standing::Opening);
         }
         let shop = self.post.open().await?;
+        let info = shop.info();
+        if let Some(reason) = &info.read_only {
+            return Err(Trouble::from(&SweepError::ReadOnly(reason.clone())));
+        }
+        if info.installed != InstallState::Current {
+            return Err(Trouble::from(&SweepError::NotInstalled(info.installed)));
+        }
         self.opened_at = self.clock.elapsed();
         self.on_duty_at = None;
         self.ahead = None;

@@ -130,8 +130,8 @@ async fn levels(database: &Path) -> Result<Vec<StockLevel>, Failure> {
 }
 
 async fn swept(settings: &Settings, shop: &mut dyn CheckedShop) -> Result<(SweepReport, Vec<EntryRecord>), Failure> {
-    let url = opening::database_url(settings)?.masked();
-    let lock = Lock::take(Purpose::Sweep, &settings.state_dir.value, &url, &shop.plan().profile)?;
+    let (url, here) = (opening::database_url(settings)?.masked(), opening::place(settings)?);
+    let lock = Lock::take(Purpose::Sweep, &settings.state_dir.value, &here, &shop.plan().profile)?;
     let request = request(settings, None, lock.holder.clone(), Stop::default());
     let outcome =
         sweep(shop, &ProcessClock::new(), &request, &mut Silent).await.map_err(|error| sweep_failure(&error))?;

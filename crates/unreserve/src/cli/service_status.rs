@@ -84,7 +84,7 @@ fn shop_status(name: Option<String>, settings: &Settings) -> ShopStatus {
     let database = settings.database_url.as_ref().map(|url| url.value.masked()).unwrap_or_default();
     let profile = profiles::load(settings).map(|loaded| loaded.profile.name);
     let daemon = match &profile {
-        Ok(profile) => daemon_of(&settings.state_dir.value, &database, profile),
+        Ok(profile) => daemon_of(&settings.state_dir.value, &opening::place(settings).unwrap_or_default(), profile),
         Err(_) => Daemon::None(None),
     };
     let profile = profile.unwrap_or_else(|failure| failure.message);
@@ -109,8 +109,8 @@ fn shop_status(name: Option<String>, settings: &Settings) -> ShopStatus {
 }
 
 /// What the daemon's lock and its record say. The record alone says nothing of whether it lives.
-fn daemon_of(state_dir: &Path, database: &str, profile: &str) -> Daemon {
-    let lock_file = state_dir.join(lock::file_name(Purpose::Daemon, database, profile));
+fn daemon_of(state_dir: &Path, place: &str, profile: &str) -> Daemon {
+    let lock_file = state_dir.join(lock::file_name(Purpose::Daemon, place, profile));
     let text = std::fs::read_to_string(record::path_beside(&lock_file)).ok();
     let record = text.and_then(|text| serde_json::from_str::<Record>(&text).ok()).map(Box::new);
     if lock::is_held(&lock_file) { Daemon::Alive(record) } else { Daemon::None(record) }

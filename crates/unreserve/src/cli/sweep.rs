@@ -33,9 +33,9 @@ fn one(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> {
         if args.dry_run {
             return dry(args, context).await;
         }
-        let database = opening::database_url(&context.settings)?.masked();
+        let place = opening::place(&context.settings)?;
         let profile = profiles::load(&context.settings)?.profile.name;
-        let lock = Lock::take(Purpose::Sweep, &context.settings.state_dir.value, &database, &profile)?;
+        let lock = Lock::take(Purpose::Sweep, &context.settings.state_dir.value, &place, &profile)?;
         let mut shop = opening::open(&context.settings).await?;
         let (report, stopped_by) = real(args, context, shop.as_mut(), lock.holder.clone()).await?;
         finish(args, context, &report, stopped_by.as_ref())

@@ -77,10 +77,17 @@ impl Crew {
         }
     }
 
+    /// Begins with these shops. The only one has to fit: whoever starts a daemon must see that mistake there and then.
+    pub(super) fn start(&mut self, shops: Vec<Settings>) {
+        let must_fit = shops.len() == 1;
+        for settings in shops {
+            self.begin(settings.shop.clone().unwrap_or_default(), settings, must_fit, Duration::ZERO);
+        }
+    }
+
     /// Watches these shops from now on: those that are watched already go on with these settings after the batch they
-    /// are in, and those that are not among these end.
+    /// are in, and those that are not among these end. What does not fit is halted and told, and ends nothing.
     pub(super) fn set(&mut self, shops: Vec<Settings>) {
-        let alone = shops.len() == 1;
         let mut wanted: BTreeMap<Name, Settings> =
             shops.into_iter().map(|shop| (shop.shop.clone().unwrap_or_default(), shop)).collect();
         self.members.retain(|name, member| member.runs || wanted.contains_key(name));
@@ -93,15 +100,15 @@ impl Crew {
             self.members.iter().filter(|(_, member)| !member.runs).map(|(name, _)| name.clone()).collect();
         for name in resting {
             if let Some(settings) = self.members.get_mut(&name).and_then(|member| member.next.take()) {
-                self.begin(name, settings, alone, Duration::ZERO);
+                self.begin(name, settings, false, Duration::ZERO);
             }
         }
         for (name, settings) in wanted {
-            self.begin(name, settings, alone, Duration::ZERO);
+            self.begin(name, settings, false, Duration::ZERO);
         }
     }
 
-    fn begin(&mut self, name: Name, settings: Settings, alone: bool, wait: Duration) {
+    fn begin(&mut self, name: Name, settings: Settings, must_fit: bool, wait: Duration) {
         self.last_trouble = None;
         let interval = settings.interval.as_ref().map_or(INTERVAL, |interval| interval.value);
         let shared = Shared {
@@ -111,7 +118,7 @@ impl Crew {
             pulse: Pulse::new(self.clock.elapsed()),
             files: Arc::clone(&self.files),
         };
-        let watching = Watching { interval, must_fit: alone, stop: shared.stop.clone() };
+        let watching = Watching { interval, must_fit, stop: shared.stop.clone() };
         let member = Member {
             stop: shared.stop.clone(),
             bell: shared.bell.clone(),
@@ -150,16 +157,15 @@ impl Crew {
                 (name, None)
             }
         };
-        let alone = self.members.len() == 1;
         let Some(member) = self.members.get_mut(&name) else { return };
         member.runs = false;
         let next = member.next.take();
         match (next, ended) {
             _ if self.ending => {}
-            (Some(settings), _) => self.begin(name, settings, alone, Duration::ZERO),
+            (Some(settings), _) => self.begin(name, settings, false, Duration::ZERO),
             (None, None) => {
                 let settings = member.settings.clone();
-                self.begin(name, settings, alone, ANEW);
+                self.begin(name, settings, false, ANEW);
             }
             (None, Some(Ended::Stopped)) => {
                 self.members.remove(&name);
@@ -182,7 +188,6 @@ impl Crew {
 
     /// Asks everybody for a sweep now; who cannot go on begins anew.
     pub(super) fn sweep(&mut self) {
-        let alone = self.members.len() == 1;
         let halted: Vec<(Name, Settings)> = self
             .members
             .iter()
@@ -190,7 +195,7 @@ impl Crew {
             .map(|(name, member)| (name.clone(), member.settings.clone()))
             .collect();
         for (name, settings) in halted {
-            self.begin(name, settings, alone, Duration::ZERO);
+            self.begin(name, settings, false, Duration::ZERO);
         }
         self.members.values().for_each(|member| member.bell.sweep());
     }

@@ -53,7 +53,7 @@ pub(crate) async fn serve(shops: Vec<Settings>, load: &Load<'_>) -> Result<Exit,
         version = env!("UNRESERVE_VERSION"),
         "the daemon has started"
     );
-    daemon.crew.set(shops);
+    daemon.crew.start(shops);
     let ended = daemon.run(&mut signals, load).await;
     systemd::stopping();
     daemon.finish().await;

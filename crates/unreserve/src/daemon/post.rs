@@ -77,9 +77,9 @@ impl ShopPost {
     /// The place of this shop on this machine, which the lock keeps others out of.
     fn take_place(&mut self) -> Result<(), Failure> {
         if self.lock.is_none() {
-            let database = opening::database_url(&self.settings)?.masked();
+            let place = opening::place(&self.settings)?;
             let profile = profiles::load(&self.settings)?.profile.name;
-            let lock = Lock::take(Purpose::Daemon, &self.settings.state_dir.value, &database, &profile)?;
+            let lock = Lock::take(Purpose::Daemon, &self.settings.state_dir.value, &place, &profile)?;
             self.me = lock.holder.clone();
             self.teller.writes_beside(&self.me);
             self.lock = Some(lock);
@@ -131,9 +131,9 @@ impl ShopPost {
     }
 
     async fn sweep_once(&mut self, shop: &mut dyn CheckedShop) -> Result<Swept, Trouble> {
-        let database = opening::database_url(&self.settings).map_err(trouble)?.masked();
+        let place = opening::place(&self.settings).map_err(trouble)?;
         let profile = shop.plan().profile.clone();
-        let lock = Lock::take(Purpose::Sweep, &self.settings.state_dir.value, &database, &profile).map_err(trouble)?;
+        let lock = Lock::take(Purpose::Sweep, &self.settings.state_dir.value, &place, &profile).map_err(trouble)?;
         let request = request(&self.settings, None, lock.holder.clone(), self.shared.stop.clone());
         let (pulse, clock) = (self.shared.pulse.clone(), self.shared.clock);
         let mut observer = Logged(move |_| pulse.beat(clock.elapsed()));

@@ -109,7 +109,8 @@ impl Teller {
             Standing::Opening | Standing::Sweeping => {}
             Standing::Waiting { .. } => tracing::info!(event = "watching", "{says}"),
             Standing::StandingBy { .. } => tracing::info!(event = "standing_by", "{says}"),
-            Standing::Stopped => tracing::info!(event = "stopped", "{says}"),
+            // At a reload it goes on at once; at the end the daemon says so itself.
+            Standing::Stopped => tracing::debug!(event = "stopped", "{says}"),
         }
     }
 

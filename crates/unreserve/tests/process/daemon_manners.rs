@@ -123,7 +123,59 @@ fn a_notice_of_the_shops_makes_it_look_at_once() {
 }
 
 #[test]
+fn a_profile_that_does_not_fit_at_a_reload_halts_the_shop_and_ends_nothing() {
+    let shop = Shop::new();
+    let profile = shop.run(&["profile", "show", "malikli"]).expect(0).stdout;
+    let path = shop.path().join("shop.toml");
+    std::fs::write(&path, &profile).unwrap();
+    let mut command = shop.bare(&shop.url(), &["daemon", "--profile", "shop.toml", "--state-dir", "state"]);
+    let mut daemon = Running::start(&mut command);
+    let stands = |word: &str| record(&shop).is_some_and(|record| record["standing"] == word);
+    wait::until("it waits", LONG, || stands("waiting"));
+    std::fs::write(&path, profile.replace("orders_order", "orders_odrer")).unwrap();
+    daemon.signal("HUP");
+    wait::until("it is halted", LONG, || stands("halted"));
+    assert!(!daemon.has_ended());
+    std::fs::write(&path, &profile).unwrap();
+    daemon.signal("HUP");
+    wait::until("it waits again", LONG, || stands("waiting"));
+    daemon.signal("TERM");
+    Ended::new(&daemon.output()).expect(0);
+}
+
+#[test]
+fn two_shops_with_one_name_for_their_files_do_not_stand_by_for_each_other() {
+    let place = tempfile::tempdir().unwrap();
+    let start = |name: &str| {
+        let directory = place.path().join(name);
+        std::fs::create_dir(&directory).unwrap();
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_unreserve"));
+        let program = program.env_clear().env("HOME", place.path()).current_dir(&directory);
+        let made = program.args(["demo", "--dir", ".", "--orders", "20"]).output().unwrap();
+        Ended::new(&made).expect(0);
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_unreserve"));
+        program.env_clear().env("HOME", place.path()).env("DATABASE_URL", "sqlite:shop.db").current_dir(&directory);
+        Running::start(program.args(["daemon", "--profile", "malikli", "--state-dir", "../state"]))
+    };
+    let daemons = [start("one"), start("two")];
+    let records = || {
+        let entries = std::fs::read_dir(place.path().join("state")).into_iter().flatten();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let texts = paths.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+        texts.filter(|path| std::fs::read_to_string(path).unwrap().contains("\"waiting\"")).count()
+    };
+    wait::until("both wait for their next expiry", LONG, || records() == 2);
+    for daemon in daemons {
+        daemon.signal("TERM");
+        Ended::new(&daemon.output()).expect(0);
+    }
+}
+
+#[test]
 fn the_only_shop_that_does_not_fit_is_told_where_the_daemon_was_started() {
+    let shop = Shop::without_setup();
+    let ended = shop.run(&["daemon"]).expect(2);
+    assert!(ended.stderr.contains("run `unreserve setup` once"), "{}", ended.stderr);
     let shop = Shop::without_tables();
     let ended = shop.run(&["daemon"]).expect(2);
     assert!(ended.stderr.contains("orders_order"), "{}", ended.stderr);
