@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use unreserve_engine::ledger::{BatchRecord, EntryRecord, SetAsideRecord, SweepRecord};
 use unreserve_engine::model::{BatchId, SweepId};
-use unreserve_engine::shop::{ShopError, ShopErrorKind};
+use unreserve_engine::shop::{Books, LeaseSeen, ShopError, ShopErrorKind, SweepSeen};
 
 use crate::cells::{Cells, read_count, read_flag, read_instant, read_own_instant, read_sum};
 
@@ -80,5 +80,38 @@ pub(crate) fn aside(row: &impl Cells) -> Result<SetAsideRecord, ShopError> {
         attempts: read_count(row, 3, NAME)?,
         since: read_own_instant(row, 4, NAME)?,
         retry_at: read_own_instant(row, 5, NAME)?,
+    })
+}
+
+/// A row of `recent_sweeps`.
+pub(crate) fn sweep_seen(row: &impl Cells) -> Result<SweepSeen, ShopError> {
+    const NAME: &str = "recent_sweeps";
+    Ok(SweepSeen {
+        started_at: read_own_instant(row, 0, NAME)?,
+        finished_at: read_instant(row, 1, NAME)?,
+        ending: row.text(2, NAME)?,
+        duration_micros: row.integer(3, NAME)?,
+    })
+}
+
+/// A row of `leases`: the row's name before who holds it.
+pub(crate) fn lease_seen(row: &impl Cells) -> Result<(String, LeaseSeen), ShopError> {
+    const NAME: &str = "leases";
+    let seen = LeaseSeen {
+        host: row.text(1, NAME)?.unwrap_or_default(),
+        process_id: read_sum(row, 2, NAME)?,
+        heard_seconds_ago: read_sum(row, 3, NAME)?,
+        connected: row.integer(4, NAME)?.map(|connected| connected != 0),
+    };
+    Ok((whole_text(row, 0, NAME)?, seen))
+}
+
+/// The one row of `books`.
+pub(crate) fn books(row: &impl Cells) -> Result<Books, ShopError> {
+    const NAME: &str = "books";
+    Ok(Books {
+        batches: read_count(row, 0, NAME)?,
+        without_sweep: read_count(row, 1, NAME)?,
+        sums_differ: read_count(row, 2, NAME)?,
     })
 }

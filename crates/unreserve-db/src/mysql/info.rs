@@ -44,7 +44,8 @@ pub(super) async fn ask(link: &mut Link) -> Result<Server, ShopError> {
     let installed = ledger::state(link).await;
     let installed = link.end(installed).await?;
     let capability = Capability { row_locks: true, single_writer: false, many_hosts: true };
-    let info = ShopInfo { product: name, read_only: read_only(&on), installed, capability };
+    // One that is too old was refused above.
+    let info = ShopInfo { product: name, too_old: None, read_only: read_only(&on), installed, capability };
     Ok(Server { info, rolls_back_on_timeout: on("innodb_rollback_on_timeout") })
 }
 

@@ -11,6 +11,7 @@ mod fragments;
 #[cfg(test)]
 mod golden;
 mod grants;
+mod health;
 mod info;
 mod introspect;
 mod keys;
@@ -36,7 +37,7 @@ use unreserve_engine::model::{BatchId, Holder, Key, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
     Acquired, Answer, Batch, BatchStart, CheckedShop, Explanation, GuardedOrder, InstallState, Ledger, Leftovers,
-    LockTest, Outlook, Selection, Shop, ShopError, ShopInfo, Surveyed, read_for,
+    LockTest, Outlook, Selection, Shop, ShopError, ShopInfo, Surveyed, Vitals, VitalsQuery, read_for,
 };
 use values::{Parameters, only_row, read_count, read_instant};
 
@@ -73,6 +74,10 @@ macro_rules! reads_the_ledger {
 
             fn entries(&mut self, sweep_id: SweepId, limit: u32) -> Answer<'_, Vec<EntryRecord>> {
                 Box::pin(ledger::entries(&mut self.link, sweep_id, limit))
+            }
+
+            fn vitals<'a>(&'a mut self, query: &'a VitalsQuery) -> Answer<'a, Vitals> {
+                Box::pin(health::vitals(&mut self.link, query))
             }
 
             fn orders_set_aside(&mut self, limit: u32) -> Answer<'_, Vec<SetAsideRecord>> {

@@ -10,6 +10,7 @@ mod fragments;
 #[cfg(test)]
 mod golden;
 mod grants;
+mod health;
 mod introspect;
 mod ledger;
 mod listen;
@@ -37,7 +38,7 @@ use unreserve_engine::model::{BatchId, Holder, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
     Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, Leftovers,
-    LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed, read_for,
+    LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed, Vitals, VitalsQuery, read_for,
 };
 use values::{Parameters, only_row, read, read_count, read_own_instant};
 
@@ -90,9 +91,10 @@ async fn info(link: &mut Link) -> Result<(ShopInfo, Duration), ShopError> {
         None
     };
     let deadlock_timeout = Duration::from_millis(read_count(&row, 3, "info")?);
+    let too_old = health::too_old(&version);
     let product = format!("PostgreSQL {version}");
     let capability = Capability { row_locks: true, single_writer: false, many_hosts: true };
-    Ok((ShopInfo { product, read_only, installed, capability }, deadlock_timeout))
+    Ok((ShopInfo { product, too_old, read_only, installed, capability }, deadlock_timeout))
 }
 
 macro_rules! reads_the_ledger {
@@ -104,6 +106,10 @@ macro_rules! reads_the_ledger {
 
             fn entries(&mut self, sweep_id: SweepId, limit: u32) -> Answer<'_, Vec<EntryRecord>> {
                 Box::pin(ledger::entries(&mut self.link, sweep_id, limit))
+            }
+
+            fn vitals<'a>(&'a mut self, query: &'a VitalsQuery) -> Answer<'a, Vitals> {
+                Box::pin(health::vitals(&mut self.link, query))
             }
 
             fn orders_set_aside(&mut self, limit: u32) -> Answer<'_, Vec<SetAsideRecord>> {

@@ -9,6 +9,7 @@ mod errors;
 mod explain;
 mod fragments;
 mod grants;
+mod health;
 mod introspect;
 mod ledger;
 mod render;
@@ -32,7 +33,8 @@ use unreserve_engine::model::{BatchId, Holder, Key, LockedPage, StockRef, SweepI
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
     Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, GuardedOrder, InstallState, Ledger,
-    Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed, read_for,
+    Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed, Vitals, VitalsQuery,
+    read_for,
 };
 use values::{Parameters, instant, only_row, read, read_count, read_instant};
 
@@ -86,7 +88,7 @@ async fn info(link: &mut Link) -> Result<ShopInfo, ShopError> {
     let installed = ledger::state(link).await?;
     let read_only = read_only(link).await?;
     let capability = Capability { row_locks: false, single_writer: true, many_hosts: false };
-    Ok(ShopInfo { product: format!("SQLite {version}"), read_only, installed, capability })
+    Ok(ShopInfo { product: format!("SQLite {version}"), too_old: None, read_only, installed, capability })
 }
 
 /// Why the file takes no writes, if it does not: asked of the file itself, with a statement that changes no row. The
@@ -128,6 +130,10 @@ macro_rules! reads_the_ledger {
 
             fn entries(&mut self, sweep_id: SweepId, limit: u32) -> Answer<'_, Vec<EntryRecord>> {
                 Box::pin(ledger::entries(&mut self.link, sweep_id, limit))
+            }
+
+            fn vitals<'a>(&'a mut self, query: &'a VitalsQuery) -> Answer<'a, Vitals> {
+                Box::pin(health::vitals(&mut self.link, query))
             }
 
             fn orders_set_aside(&mut self, limit: u32) -> Answer<'_, Vec<SetAsideRecord>> {

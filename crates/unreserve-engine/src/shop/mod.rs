@@ -3,6 +3,7 @@
 mod error;
 mod explanation;
 mod port;
+mod vitals;
 
 pub use error::{ShopError, ShopErrorKind};
 pub use explanation::{ConditionValueSeen, Explanation, GuardSeen, OrderName, ReservationSeen};
@@ -10,3 +11,4 @@ pub use port::{
     Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Committed, GuardedOrder, InstallState, Ledger,
     Leftovers, LockTest, NO_ORDER, Outlook, Selection, Shop, ShopInfo, StockWait, Surveyed, UNREADABLE, read_for,
 };
+pub use vitals::{AppendOnly, Books, LeaseSeen, SweepSeen, Vitals, VitalsQuery};

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::error::ShopError;
 use super::explanation::Explanation;
+use super::vitals::{Vitals, VitalsQuery};
 use crate::ledger::{
     BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
 };
@@ -55,6 +56,8 @@ pub enum InstallState {
 pub struct ShopInfo {
     /// Its product and version.
     pub product: String,
+    /// Why its version is too old to be relied on, if it is.
+    pub too_old: Option<String>,
     /// Whether it takes no writes, and why.
     pub read_only: Option<String>,
     /// Whether our own tables are there.
@@ -199,6 +202,9 @@ pub trait Ledger: Send {
 
     /// The orders that are set aside now, oldest first, at most `limit`.
     fn orders_set_aside(&mut self, limit: u32) -> Answer<'_, Vec<SetAsideRecord>>;
+
+    /// How the sweeps of a profile go, in bounded reads.
+    fn vitals<'a>(&'a mut self, query: &'a VitalsQuery) -> Answer<'a, Vitals>;
 }
 
 /// A shop's database that has not been checked against a profile: it can be looked at, not swept.

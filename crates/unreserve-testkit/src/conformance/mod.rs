@@ -16,6 +16,7 @@ pub mod set_aside;
 pub(crate) mod steps;
 pub mod survey;
 pub mod values;
+pub mod vitals;
 
 use std::future::Future;
 
@@ -99,6 +100,10 @@ macro_rules! conformance_group {
             values::composite_keys_decimals_and_deleted_rows,
             values::a_counter_that_is_null_stays_null,
             values::a_fraction_that_a_counter_cannot_hold_is_never_rounded,
+            vitals::an_empty_ledger_tells_of_nothing,
+            vitals::another_profiles_sweeps_are_not_this_ones,
+            vitals::tells_orders_set_aside_and_a_lease_that_fell_silent,
+            vitals::tells_the_newest_sweeps_and_whether_their_batches_add_up,
         );
     };
     (commit_checks, $make:expr) => {
@@ -133,6 +138,7 @@ macro_rules! conformance_group {
             errors::a_connection_that_was_cut_off_is_made_again,
             errors::a_transaction_that_turned_read_only_says_so,
             fence::a_lease_whose_connection_is_gone_is_free_at_once,
+            vitals::tells_who_watches_and_whether_it_is_still_connected,
         );
     };
     (@cases $make:expr; $($room:ident :: $case:ident),+ $(,)?) => {

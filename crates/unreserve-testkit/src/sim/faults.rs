@@ -16,7 +16,7 @@ use unreserve_engine::model::{
 use unreserve_engine::plan::{ClockEvidence, Plan};
 use unreserve_engine::shop::{
     Acquired, Answer, Batch, BatchStart, CheckedShop, Committed, Explanation, Ledger, Leftovers, LockTest, Outlook,
-    Selection, ShopError, ShopErrorKind, ShopInfo, StockWait, Surveyed,
+    Selection, ShopError, ShopErrorKind, ShopInfo, StockWait, Surveyed, Vitals, VitalsQuery,
 };
 use unreserve_engine::sweep::Clock;
 
@@ -100,6 +100,10 @@ impl Ledger for Faulty<'_> {
 
     fn entries(&mut self, sweep_id: SweepId, limit: u32) -> Answer<'_, Vec<EntryRecord>> {
         meets!(self, shop, entries(sweep_id, limit))
+    }
+
+    fn vitals<'a>(&'a mut self, query: &'a VitalsQuery) -> Answer<'a, Vitals> {
+        meets!(self, shop, vitals(query))
     }
 
     fn orders_set_aside(&mut self, limit: u32) -> Answer<'_, Vec<SetAsideRecord>> {

@@ -32,6 +32,7 @@ mod sweeper;
 mod test_shop;
 pub mod time;
 pub mod value;
+mod vitals;
 mod workload;
 pub mod world;
 

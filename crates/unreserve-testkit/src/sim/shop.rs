@@ -10,7 +10,7 @@ use unreserve_engine::model::{BatchId, Holder, Key, SweepId};
 use unreserve_engine::plan::{ClockEvidence, ColumnInfo, Plan, Schema, SchemaRequest, TableInfo};
 use unreserve_engine::shop::{
     Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, Leftovers,
-    LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed,
+    LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed, Vitals, VitalsQuery,
 };
 
 use super::batch::{self, Unreadable, examine_orders, examine_reservations, stock_of};
@@ -24,6 +24,7 @@ use super::mutation::Mutation;
 use super::statements::{fits, prepare};
 use super::store::{State, refusal};
 use super::value::{plan_kind, type_name};
+use super::vitals::vitals;
 use crate::shops::Access;
 
 /// A shop in memory that was not checked.
@@ -45,6 +46,7 @@ fn info(database: &Database, access: Access) -> ShopInfo {
     let installed = if database.state().installed { InstallState::Current } else { InstallState::Absent };
     ShopInfo {
         product: "a shop in memory".to_owned(),
+        too_old: None,
         read_only: (access == Access::ReadOnly).then(|| "the connection takes no writes".to_owned()),
         installed,
         capability: Capability { row_locks: true, single_writer: false, many_hosts: true },
@@ -81,6 +83,13 @@ macro_rules! reads_the_ledger {
                 Box::pin(async move {
                     self.link.ask().await?;
                     Ok(ledger::entries(&self.link.database.state().own, sweep_id, limit))
+                })
+            }
+
+            fn vitals<'a>(&'a mut self, query: &'a VitalsQuery) -> Answer<'a, Vitals> {
+                Box::pin(async move {
+                    self.link.ask().await?;
+                    Ok(vitals(&self.link.database.state(), query, self.link.now()))
                 })
             }
 

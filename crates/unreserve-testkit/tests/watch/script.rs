@@ -14,7 +14,7 @@ use unreserve_engine::model::{BatchId, Holder, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan};
 use unreserve_engine::shop::{
     Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, Leftovers,
-    LockTest, Outlook, Selection, ShopError, ShopErrorKind, ShopInfo, Surveyed,
+    LockTest, Outlook, Selection, ShopError, ShopErrorKind, ShopInfo, Surveyed, Vitals, VitalsQuery,
 };
 use unreserve_engine::sweep::{Clock, Stop, SweepError};
 use unreserve_engine::watch::{Ended, Nudge, Opened, Post, Standing, Swept, Trouble, Watching, watch};
@@ -283,6 +283,7 @@ impl Post<'static> for Process {
                 Capability { row_locks: true, single_writer: state.script.is_file, many_hosts: !state.script.is_file };
             let info = ShopInfo {
                 product: "a script".to_owned(),
+                too_old: None,
                 read_only: None,
                 installed: InstallState::Current,
                 capability,
@@ -353,6 +354,10 @@ impl Ledger for Shop {
 
     fn orders_set_aside(&mut self, _: u32) -> Answer<'_, Vec<SetAsideRecord>> {
         never("orders_set_aside")
+    }
+
+    fn vitals<'a>(&'a mut self, _: &'a VitalsQuery) -> Answer<'a, Vitals> {
+        never("vitals")
     }
 }
 
