@@ -1,5 +1,6 @@
-//! What every face shows: one report of a sweep, made from the ledger in one place.
+//! What every face shows: the report of a sweep, made from the ledger in one place, and how a shop is.
 
+pub mod health;
 mod sweep_report;
 
 pub use sweep_report::{Change, SweepReport, report_dry, report_sweep};
