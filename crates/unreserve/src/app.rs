@@ -2,13 +2,13 @@
 
 use std::ffi::OsString;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::args::{SettingsCommand, SweepArgs};
 use crate::cli::service_args::{ServiceArgs, ServiceCommand};
 use crate::cli::{self, Command, CommandLine, Shops};
-use crate::exit::Exit;
+use crate::exit::{Exit, HealthExit};
 use crate::failure::Failure;
 use crate::logging;
 use crate::printer::{PrintError, Printer, Quiet};
@@ -51,8 +51,16 @@ fn run_command(command_line: &CommandLine, printer: Printer) -> Result<Exit, Fai
         Command::Service(ServiceArgs { command: ServiceCommand::RunDetached(args) }) => {
             return cli::service::run_detached(args);
         }
+        // Whoever asks how it is must be told in the numbers and the format of that answer, whatever went wrong.
+        Command::Health(args) => {
+            return cli::health::told(args, &printer, run_with_settings(command_line, printer.clone()));
+        }
         _ => {}
     }
+    run_with_settings(command_line, printer)
+}
+
+fn run_with_settings(command_line: &CommandLine, printer: Printer) -> Result<Exit, Failure> {
     let (settings, others) = load(command_line)?;
     let (level, quiet) = loudness(&command_line.command);
     let printer = printer.hush(quiet);
@@ -88,6 +96,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         Command::Setup(args) => cli::setup::run(args, context),
         Command::Sweep(args) => cli::sweep::run(args, context),
         Command::Daemon(_) => cli::daemon::run(context),
+        Command::Health(args) => cli::health::run(args, context),
         Command::Explain(args) => cli::explain::run(args, context),
         Command::History(args) => cli::history::run(args, context),
         Command::Profile(args) => cli::profile::run(args, context),
@@ -133,9 +142,15 @@ fn refuse_or_help(error: &clap::Error, arguments: &[OsString], printer: &Printer
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => for_reading(printer.result(&text)),
         _ => {
             printer.raw_to_stderr(&without_passwords(text, arguments));
-            Ok(Exit::Usage)
+            Ok(if asks_for_health(arguments) { Exit::Health(HealthExit::Unknown) } else { Exit::Usage })
         }
     }
+}
+
+/// A slip in the command line of a monitoring plugin is unknown, and neither a warning nor critical.
+fn asks_for_health(arguments: &[OsString]) -> bool {
+    let matches = CommandLine::command().ignore_errors(true).try_get_matches_from(arguments);
+    matches.is_ok_and(|matches| matches.subcommand_name() == Some("health"))
 }
 
 /// clap repeats an argument that it does not understand; a URL in the wrong place must not show its password.

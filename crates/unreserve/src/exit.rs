@@ -17,6 +17,21 @@ pub(crate) enum Exit {
     DatabaseUnavailable,
     /// Another instance is running.
     AlreadyRunning,
+    /// What `health` found.
+    Health(HealthExit),
+}
+
+/// How `health` ends: the numbers that monitoring plugins share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HealthExit {
+    /// All is well.
+    Ok,
+    /// Something wants to be looked at.
+    Warning,
+    /// Something wants to be looked at now.
+    Critical,
+    /// It could not be found out.
+    Unknown,
 }
 
 impl Exit {
@@ -29,6 +44,18 @@ impl Exit {
             Self::Halted => 3,
             Self::DatabaseUnavailable => 4,
             Self::AlreadyRunning => 75,
+            Self::Health(health) => health.code(),
+        }
+    }
+}
+
+impl HealthExit {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Warning => 1,
+            Self::Critical => 2,
+            Self::Unknown => 3,
         }
     }
 }

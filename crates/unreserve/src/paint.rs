@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 
 const HEADING: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
+const ALARM: Style = AnsiColor::Red.on_default().bold();
 const CAUTION: Style = AnsiColor::Yellow.on_default().bold();
 
 /// The title of a part.
@@ -14,6 +15,11 @@ pub(crate) fn heading(text: &str) -> String {
 /// All is well.
 pub(crate) fn good(text: &str) -> String {
     format!("{GOOD}{text}{GOOD:#}")
+}
+
+/// Something wants to be looked at now.
+pub(crate) fn alarm(text: &str) -> String {
+    format!("{ALARM}{text}{ALARM:#}")
 }
 
 /// Something wants to be looked at.

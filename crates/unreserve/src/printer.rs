@@ -81,6 +81,24 @@ impl Printer {
         Ok(())
     }
 
+    /// Writes a result over what stands on the terminal. Only where [`Printer::stdout_is_terminal`].
+    ///
+    /// # Errors
+    /// As for [`Printer::result`].
+    pub(crate) fn repaint(&self, text: &str) -> Result<(), PrintError> {
+        // To the upper left corner, and everything behind it away: nothing flickers, and the scrollback stays.
+        let mut stream = io::stdout().lock();
+        stream.write_all(b"\x1b[H\x1b[J")?;
+        stream.flush()?;
+        drop(stream);
+        self.result(text)
+    }
+
+    /// Whether results are read by a person right now.
+    pub(crate) fn stdout_is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
     /// Tells something worth knowing on stderr.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {

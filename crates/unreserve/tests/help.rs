@@ -21,12 +21,13 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn the_help_of_every_command() {
-    let commands: [&[&str]; 25] = [
+    let commands: [&[&str]; 26] = [
         &[],
         &["demo"],
         &["setup"],
         &["sweep"],
         &["daemon"],
+        &["health"],
         &["explain"],
         &["history"],
         &["history", "show"],

@@ -1,8 +1,11 @@
 //! What each command takes.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use unreserve_engine::model::parse_duration;
+use unreserve_engine::report::health::CheckId;
 
 /// How a result is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -119,6 +122,76 @@ pub(crate) struct DaemonArgs {
     /// How long to wait at most between two sweeps [default: 5m]
     #[arg(long, value_name = "SPAN")]
     pub(crate) interval: Option<String>,
+}
+
+/// How the result of `health` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HealthFormat {
+    /// For people
+    Text,
+    /// One JSON object on stdout, and nothing else
+    Json,
+    /// One line with performance data, for monitoring plugins
+    Nagios,
+}
+
+/// `health`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unreserve health                     How is everything?
+  unreserve health --watch             The same again every 10 seconds
+  unreserve health --format nagios     One line for Nagios, Icinga, Zabbix and the like
+  unreserve health --only overdue,last_sweep
+  unreserve health --history           When did each problem begin and end?
+
+Checks:
+  database, version, writable, plan, clock, overdue, oldest_overdue, last_sweep, sweep_duration, lease, daemon, set_aside, \
+drift, ledger, index, protection
+
+Exit codes:
+  0   ok
+  1   warning
+  2   critical
+  3   unknown: wrong usage or settings, or a check that could not be made while nothing is critical")]
+pub(crate) struct HealthArgs {
+    /// How the result is written
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = HealthFormat::Text,
+        hide_possible_values = true,
+        value_name = "text|json|nagios"
+    )]
+    pub(crate) format: HealthFormat,
+    /// Make these checks only, as they are listed below
+    #[arg(long, value_name = "CHECK,...", value_delimiter = ',', value_parser = check_id)]
+    pub(crate) only: Vec<CheckId>,
+    /// More due orders than this are a warning, ten times as many critical, 1 to 1000000
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) alert_threshold: u64,
+    /// How often a sweep is to come; two intervals without one are a warning, five critical [default: 5m]
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) interval: Option<String>,
+    /// Look again and again, so often (1s to 1h), until interrupted [default where no span is given: 10s]
+    #[arg(long, value_name = "SPAN", num_args = 0..=1, default_missing_value = "10s", value_parser = watch_span)]
+    pub(crate) watch: Option<Duration>,
+    /// Show when each problem began and ended, from the last 1,000 runs on this machine, and look at nothing
+    #[arg(long, conflicts_with = "watch")]
+    pub(crate) history: bool,
+}
+
+fn check_id(word: &str) -> Result<CheckId, String> {
+    CheckId::parse(word).ok_or_else(|| {
+        let words: Vec<&str> = CheckId::ALL.into_iter().map(CheckId::word).collect();
+        format!("there is no such check; the checks are: {}", words.join(", "))
+    })
+}
+
+fn watch_span(text: &str) -> Result<Duration, String> {
+    let span = parse_duration(text).map_err(|error| error.to_string())?;
+    let bounds = Duration::from_secs(1)..=Duration::from_secs(3_600);
+    if bounds.contains(&span) { Ok(span) } else { Err("from 1s to 1h is allowed".to_owned()) }
 }
 
 /// `explain`

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod daemon;
 pub(crate) mod demo;
 pub(crate) mod explain;
+pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod man;
 pub(crate) mod named;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cli::args::{
-    CompletionsArgs, DaemonArgs, DemoArgs, ExplainArgs, HistoryArgs, ManArgs, ProfileArgs, ProfileCommand,
+    CompletionsArgs, DaemonArgs, DemoArgs, ExplainArgs, HealthArgs, HistoryArgs, ManArgs, ProfileArgs, ProfileCommand,
     SettingsArgs, SettingsCommand, SetupArgs, SweepArgs,
 };
 use crate::cli::service_args::{ServiceArgs, ServiceCommand};
@@ -44,6 +45,7 @@ Examples:
   unreserve sweep --dry-run            See what would be released, and why not
   unreserve sweep                      Release it
   unreserve daemon                     Release it as soon as it expires, from now on
+  unreserve health                     Is it working?
   unreserve explain A-1042             Why is this order due, or not?
 
 Exit codes:
@@ -52,7 +54,8 @@ Exit codes:
   2   wrong usage, settings or profile
   3   halted on a broken invariant
   4   the database is unavailable
-  75  another instance is running";
+  75  another instance is running
+`unreserve health` has its own: 0 ok, 1 warning, 2 critical, 3 unknown";
 
 const GLOBAL: &str = "Global options";
 
@@ -127,6 +130,8 @@ pub(crate) enum Command {
     Sweep(SweepArgs),
     /// Release what is due as soon as it is, until told to end
     Daemon(DaemonArgs),
+    /// Say how everything is, with a remedy for what is wrong
+    Health(HealthArgs),
     /// Show every condition of one order and whether it is due
     Explain(ExplainArgs),
     /// Show past sweeps and what each changed, from the ledger
@@ -167,7 +172,7 @@ impl Command {
                 SettingsCommand::Show(_) => Shops::All,
                 SettingsCommand::Reference => Shops::No,
             },
-            Self::Daemon(_) => Shops::All,
+            Self::Daemon(_) | Self::Health(_) => Shops::All,
             Self::Service(args) => match args.command {
                 ServiceCommand::RunDetached(_) => Shops::No,
                 _ => Shops::All,
@@ -203,6 +208,7 @@ impl CommandLine {
                 ..flags
             },
             Command::Daemon(daemon) => Flags { interval: daemon.interval.clone(), ..flags },
+            Command::Health(health) => Flags { interval: health.interval.clone(), ..flags },
             _ => flags,
         }
     }

@@ -61,7 +61,7 @@ fn check(format: FormatArgs, context: &Context) -> Result<Exit, Failure> {
         let mut shop = opening::connect(&context.settings).await?;
         let info = shop.info().await.map_err(|error| shop_failure(&error, "cannot ask the database"))?;
         let resolved = opening::resolve(&context.settings, shop.as_mut()).await?;
-        let advice = index_advice(context, &resolved)?;
+        let advice = index_advice(&context.settings, &resolved)?;
         let name = resolved.loaded.name.clone();
         let mut shop = opening::check(shop, resolved.plan).await?;
         let (evidence, _) = shop.look(1).await.map_err(|error| shop_failure(&error, "cannot judge the clocks"))?;

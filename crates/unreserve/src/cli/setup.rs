@@ -8,6 +8,7 @@ use crate::cli::args::SetupArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::opening::{self, Resolved, block_on, shop_failure};
+use crate::settings::Settings;
 
 /// Runs the command.
 pub(crate) fn run(args: &SetupArgs, context: &Context) -> Result<Exit, Failure> {
@@ -42,7 +43,7 @@ pub(crate) fn run(args: &SetupArgs, context: &Context) -> Result<Exit, Failure> 
         context.printer.result(done)?;
         if context.settings.profile.is_some() {
             let resolved = opening::resolve(&context.settings, shop.as_mut()).await?;
-            let advice = index_advice(context, &resolved)?;
+            let advice = index_advice(&context.settings, &resolved)?;
             if !advice.is_empty() {
                 context.printer.result(&format!("\n{INDEXES_MISSING}:\n\n  {}\n", advice.join("\n  ")))?;
             }
@@ -55,8 +56,8 @@ pub(crate) fn run(args: &SetupArgs, context: &Context) -> Result<Exit, Failure> 
 pub(crate) const INDEXES_MISSING: &str = "Indexes that a sweep wants are missing; it works without them, but slows down, and may be in the shop's way, as orders pile up";
 
 /// The statements that create the indexes a sweep wants, where the live schema lacks them.
-pub(crate) fn index_advice(context: &Context, resolved: &Resolved) -> Result<Vec<String>, Failure> {
-    let url = opening::database_url(&context.settings)?;
+pub(crate) fn index_advice(settings: &Settings, resolved: &Resolved) -> Result<Vec<String>, Failure> {
+    let url = opening::database_url(settings)?;
     advise_indexes(&resolved.plan, &resolved.schema)
         .iter()
         .map(|advice| {

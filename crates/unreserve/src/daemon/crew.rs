@@ -19,7 +19,7 @@ use crate::logging;
 use crate::settings::Settings;
 
 /// A sweep comes at least so often where nobody says anything.
-const INTERVAL: Duration = Duration::from_secs(300);
+pub(crate) const INTERVAL: Duration = Duration::from_secs(300);
 
 /// At most so many shops that are files are open at once.
 const FILES: usize = 16;

@@ -14,6 +14,7 @@ mod words;
 use std::time::Duration;
 
 use crew::Crew;
+pub(crate) use crew::INTERVAL;
 use signals::{Asked, Signals};
 use unreserve_engine::sweep::Clock;
 use unreserve_engine::watch::{Ended, Trouble};

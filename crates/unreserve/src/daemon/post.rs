@@ -160,7 +160,7 @@ pub(super) fn trouble(failure: Failure) -> Trouble {
         Exit::DatabaseUnavailable => TroubleKind::Passing,
         Exit::AlreadyRunning => TroubleKind::Held,
         Exit::Halted => TroubleKind::Broken,
-        Exit::Done | Exit::Problems | Exit::Usage => TroubleKind::Unfit,
+        Exit::Done | Exit::Problems | Exit::Usage | Exit::Health(_) => TroubleKind::Unfit,
     };
     let text = match kind {
         TroubleKind::Held => failure.message.clone(),

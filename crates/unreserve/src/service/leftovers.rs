@@ -57,6 +57,7 @@ fn is_ours(file: &Path) -> bool {
     };
     has(&["sweep-"], &[".lock"])
         || has(&["daemon-"], &[".lock", ".json", ".json.new"])
+        || has(&["health-"], &[".jsonl", ".new"])
         || has(&["background"], &[".json"])
         || is_log(name)
 }
@@ -80,10 +81,12 @@ mod tests {
         (outer, inner)
     }
 
-    const OURS: [&str; 6] = [
+    const OURS: [&str; 8] = [
         "sweep-a-b.lock",
         "daemon-a-b.lock",
         "daemon-a-b.json",
+        "health-a-b.jsonl",
+        "health-a-b.jsonl.7.new",
         "background.json",
         "service.2026-11-22.log",
         "service-eu.out",
@@ -103,7 +106,7 @@ mod tests {
         let lock = File::open(inner.join("sweep-a-b.lock")).unwrap();
         lock.try_lock().unwrap();
         assert!(matches!(remove(&inner), Left::Stays(why) if why.contains("a process holds")));
-        assert_eq!(fs::read_dir(&inner).unwrap().count(), 7);
+        assert_eq!(fs::read_dir(&inner).unwrap().count(), 9);
         drop(lock);
         assert!(matches!(remove(&inner), Left::Stays(why) if why.contains("shop.db` in it is not ours")));
         let left: Vec<_> = fs::read_dir(&inner).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -21,6 +21,7 @@ mod daemon_manners;
 mod daemons;
 mod equal_keys;
 mod grants;
+mod health;
 mod instances;
 mod kill_nine;
 mod malikli;
