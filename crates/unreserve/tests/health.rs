@@ -5,11 +5,15 @@ mod place;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use place::{Place, URL, stderr, stdout};
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use unreserve_db::Options;
+use unreserve_engine::shop::{Answer, Shop};
+use unreserve_testkit::shops::{Fault, MariaDbShop, Rules, World};
 
 /// Settings of shops whose files the demo has made.
 fn settings(names: &[&str]) -> String {
@@ -223,4 +227,43 @@ fn a_watch_writes_a_line_each_time_where_nobody_sees_it_repainted() {
     watch.kill().unwrap();
     watch.wait().unwrap();
     assert!(changed.is_some(), "the watch did not see it");
+}
+
+fn opener(url: String, statement_timeout: Duration) -> Answer<'static, Box<dyn Shop>> {
+    unreserve_db::open(&url, Options { statement_timeout, ..Options::default() })
+}
+
+/// What health finds of a world's shop.
+#[track_caller]
+fn found(place: &Place, world: &World, code: i32) -> Vec<String> {
+    let url = world.shop.url().unwrap();
+    let shop = ["--profile", "shop.toml", "--database-url", url.as_str(), "--state-dir", "state"];
+    let output = health(place, &shop);
+    assert_eq!(output.status.code(), Some(code), "{}{}", stdout(&output), stderr(&output));
+    not_ok(&serde_json::from_str(&stdout(&output)).unwrap())
+}
+
+#[test]
+fn mariadb_is_looked_at_the_same_way() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut world = World::new(|| MariaDbShop::make(opener), Rules::default()).await.unwrap();
+        world.add_due_orders(&[("M-1", 1_800), ("M-2", 1_600)]).await.unwrap();
+        world.install().await.unwrap();
+        let place = Place::new();
+        place.file("shop.toml", &world.profile);
+        let url = world.shop.url().unwrap();
+        let sweep = ["sweep", "--profile", "shop.toml", "--database-url", &url, "--state-dir", "state"];
+        assert_eq!(
+            found(&place, &world, 2),
+            ["oldest_overdue critical", "last_sweep critical", "sweep_duration unknown", "index warning"]
+        );
+        assert_eq!(place.run(&[], &sweep).status.code(), Some(0));
+        assert_eq!(found(&place, &world, 1), ["index warning"]);
+        let rename = |from, to| Fault::RenameColumn { table: "orders_inventoryreservation", from, to };
+        world.shop.provoke(rename("expires_at", "expires_on")).await.unwrap();
+        assert_eq!(found(&place, &world, 2).first().map(String::as_str), Some("plan critical"));
+        world.shop.provoke(rename("expires_on", "expires_at")).await.unwrap();
+        assert_eq!(found(&place, &world, 1), ["index warning"]);
+    });
 }
