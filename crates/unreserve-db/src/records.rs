@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use unreserve_engine::ledger::{BatchRecord, EntryRecord, SetAsideRecord, SweepRecord};
+use unreserve_engine::ledger::{BatchRecord, DayTally, EntryRecord, SetAsideRecord, StockTally, SweepRecord};
 use unreserve_engine::model::{BatchId, SweepId};
 use unreserve_engine::shop::{Books, LeaseSeen, ShopError, ShopErrorKind, SweepSeen};
 
@@ -113,5 +113,48 @@ pub(crate) fn books(row: &impl Cells) -> Result<Books, ShopError> {
         batches: read_count(row, 0, NAME)?,
         without_sweep: read_count(row, 1, NAME)?,
         sums_differ: read_count(row, 2, NAME)?,
+    })
+}
+
+/// The days of a tally, by their number since 1970.
+type Days = BTreeMap<i64, DayTally>;
+
+/// A row of `tally_sweeps`: the day, the sweeps that began, those that ended well.
+pub(crate) fn tally_sweeps(days: &mut Days, row: &impl Cells) -> Result<(), ShopError> {
+    const NAME: &str = "tally_sweeps";
+    let day = days.entry(read_sum(row, 0, NAME)?).or_default();
+    (day.sweeps, day.sweeps_well) = (read_count(row, 1, NAME)?, read_count(row, 2, NAME)?);
+    Ok(())
+}
+
+/// A row of `tally_batches`: the day, and the sums over its batches.
+pub(crate) fn tally_batches(days: &mut Days, row: &impl Cells) -> Result<(), ShopError> {
+    const NAME: &str = "tally_batches";
+    let day = days.entry(read_sum(row, 0, NAME)?).or_default();
+    (day.reservations, day.units) = (read_count(row, 1, NAME)?, read_sum(row, 2, NAME)?);
+    (day.orders_cancelled, day.drift) = (read_count(row, 3, NAME)?, read_sum(row, 4, NAME)?);
+    Ok(())
+}
+
+/// A row of `tally_hours`: the day, and units times milliseconds, lost and given back.
+pub(crate) fn tally_hours(days: &mut Days, row: &impl Cells) -> Result<(), ShopError> {
+    const NAME: &str = "tally_hours";
+    let day = days.entry(read_sum(row, 0, NAME)?).or_default();
+    (day.lost_unit_millis, day.back_unit_millis) = (read_sum(row, 1, NAME)?, read_sum(row, 2, NAME)?);
+    Ok(())
+}
+
+/// A row of `tally_lags`: milliseconds, and how many.
+pub(crate) fn lag(row: &impl Cells) -> Result<(i64, u64), ShopError> {
+    Ok((read_sum(row, 0, "tally_lags")?, read_count(row, 1, "tally_lags")?))
+}
+
+/// A row of `tally_stock`.
+pub(crate) fn stock_tally(row: &impl Cells) -> Result<StockTally, ShopError> {
+    const NAME: &str = "tally_stock";
+    Ok(StockTally {
+        stock: whole_text(row, 0, NAME)?,
+        reservations: read_count(row, 1, NAME)?,
+        units: read_sum(row, 2, NAME)?,
     })
 }

@@ -18,6 +18,7 @@ mod keys;
 mod lease;
 mod ledger;
 mod render;
+mod tally;
 mod times;
 mod values;
 
@@ -31,7 +32,8 @@ use info::Server;
 use jiff::Timestamp;
 use render::Statements;
 use unreserve_engine::ledger::{
-    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
+    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart, Tally,
+    TallyQuery,
 };
 use unreserve_engine::model::{BatchId, Holder, Key, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
@@ -74,6 +76,10 @@ macro_rules! reads_the_ledger {
 
             fn entries(&mut self, sweep_id: SweepId, limit: u32) -> Answer<'_, Vec<EntryRecord>> {
                 Box::pin(ledger::entries(&mut self.link, sweep_id, limit))
+            }
+
+            fn tally<'a>(&'a mut self, query: &'a TallyQuery) -> Answer<'a, Tally> {
+                Box::pin(tally::tally(&mut self.link, query))
             }
 
             fn vitals<'a>(&'a mut self, query: &'a VitalsQuery) -> Answer<'a, Vitals> {

@@ -18,6 +18,7 @@ mod literal;
 mod message;
 mod render;
 mod rows;
+mod tally;
 mod values;
 
 use std::collections::HashSet;
@@ -32,7 +33,8 @@ use message::{Call, Transaction};
 use render::Statements;
 use sqlx::postgres::PgRow;
 use unreserve_engine::ledger::{
-    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
+    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart, Tally,
+    TallyQuery,
 };
 use unreserve_engine::model::{BatchId, Holder, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
@@ -106,6 +108,10 @@ macro_rules! reads_the_ledger {
 
             fn entries(&mut self, sweep_id: SweepId, limit: u32) -> Answer<'_, Vec<EntryRecord>> {
                 Box::pin(ledger::entries(&mut self.link, sweep_id, limit))
+            }
+
+            fn tally<'a>(&'a mut self, query: &'a TallyQuery) -> Answer<'a, Tally> {
+                Box::pin(tally::tally(&mut self.link, query))
             }
 
             fn vitals<'a>(&'a mut self, query: &'a VitalsQuery) -> Answer<'a, Vitals> {

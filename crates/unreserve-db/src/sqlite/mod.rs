@@ -13,6 +13,7 @@ mod health;
 mod introspect;
 mod ledger;
 mod render;
+mod tally;
 mod values;
 
 use std::collections::hash_map::RandomState;
@@ -27,7 +28,8 @@ use connect::{Address, Link};
 pub(crate) use grants::{grants, index_statement};
 use render::Statements;
 use unreserve_engine::ledger::{
-    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
+    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart, Tally,
+    TallyQuery,
 };
 use unreserve_engine::model::{BatchId, Holder, Key, LockedPage, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
@@ -130,6 +132,10 @@ macro_rules! reads_the_ledger {
 
             fn entries(&mut self, sweep_id: SweepId, limit: u32) -> Answer<'_, Vec<EntryRecord>> {
                 Box::pin(ledger::entries(&mut self.link, sweep_id, limit))
+            }
+
+            fn tally<'a>(&'a mut self, query: &'a TallyQuery) -> Answer<'a, Tally> {
+                Box::pin(tally::tally(&mut self.link, query))
             }
 
             fn vitals<'a>(&'a mut self, query: &'a VitalsQuery) -> Answer<'a, Vitals> {

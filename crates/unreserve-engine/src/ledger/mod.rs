@@ -2,6 +2,8 @@
 
 mod entry;
 mod record;
+mod tally;
 
 pub use entry::{Entry, EntryKind, SetAside};
 pub use record::{BatchRecord, Ending, EntryRecord, HistoryQuery, SetAsideRecord, SweepEnd, SweepRecord, SweepStart};
+pub use tally::{DayTally, StockTally, Tally, TallyQuery};

@@ -10,7 +10,8 @@ use super::error::ShopError;
 use super::explanation::Explanation;
 use super::vitals::{Vitals, VitalsQuery};
 use crate::ledger::{
-    BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
+    BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart, Tally,
+    TallyQuery,
 };
 use crate::model::{
     BatchId, EndedReservation, ExaminedOrder, Holder, Key, LockedPage, Position, StockChange, StockRef, StockRow,
@@ -202,6 +203,9 @@ pub trait Ledger: Send {
 
     /// The orders that are set aside now, oldest first, at most `limit`.
     fn orders_set_aside(&mut self, limit: u32) -> Answer<'_, Vec<SetAsideRecord>>;
+
+    /// Sums over some days of the ledger, made where it stands.
+    fn tally<'a>(&'a mut self, query: &'a TallyQuery) -> Answer<'a, Tally>;
 
     /// How the sweeps of a profile go, in bounded reads.
     fn vitals<'a>(&'a mut self, query: &'a VitalsQuery) -> Answer<'a, Vitals>;

@@ -15,6 +15,7 @@ pub mod outlook;
 pub mod set_aside;
 pub(crate) mod steps;
 pub mod survey;
+pub mod tally;
 pub mod values;
 pub mod vitals;
 
@@ -95,6 +96,8 @@ macro_rules! conformance_group {
             survey::turns_page_after_page,
             survey::an_order_that_cannot_be_read_hides_no_other,
             survey::a_name_of_two_orders_is_refused,
+            tally::sums_what_the_ledger_has_of_these_days_and_of_no_others,
+            tally::an_empty_ledger_sums_to_nothing,
             values::keys_of_whole_numbers,
             values::keys_of_text_that_looks_like_sql,
             values::composite_keys_decimals_and_deleted_rows,

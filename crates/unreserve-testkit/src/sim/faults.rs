@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use unreserve_engine::ledger::{
-    BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
+    BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart, Tally,
+    TallyQuery,
 };
 use unreserve_engine::model::{
     BatchId, EndedReservation, ExaminedOrder, Holder, Key, LockedPage, StockChange, StockRef, StockRow, SweepId,
@@ -100,6 +101,10 @@ impl Ledger for Faulty<'_> {
 
     fn entries(&mut self, sweep_id: SweepId, limit: u32) -> Answer<'_, Vec<EntryRecord>> {
         meets!(self, shop, entries(sweep_id, limit))
+    }
+
+    fn tally<'a>(&'a mut self, query: &'a TallyQuery) -> Answer<'a, Tally> {
+        meets!(self, shop, tally(query))
     }
 
     fn vitals<'a>(&'a mut self, query: &'a VitalsQuery) -> Answer<'a, Vitals> {

@@ -29,6 +29,7 @@ pub mod shrink;
 mod statements;
 pub mod store;
 mod sweeper;
+mod tally;
 mod test_shop;
 pub mod time;
 pub mod value;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use unreserve_engine::ledger::{
-    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
+    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart, Tally,
+    TallyQuery,
 };
 use unreserve_engine::model::{BatchId, Holder, Key, SweepId};
 use unreserve_engine::plan::{ClockEvidence, ColumnInfo, Plan, Schema, SchemaRequest, TableInfo};
@@ -23,6 +24,7 @@ use super::looks::{clock_evidence, explain, leftovers, outlook};
 use super::mutation::Mutation;
 use super::statements::{fits, prepare};
 use super::store::{State, refusal};
+use super::tally::tally;
 use super::value::{plan_kind, type_name};
 use super::vitals::vitals;
 use crate::shops::Access;
@@ -83,6 +85,13 @@ macro_rules! reads_the_ledger {
                 Box::pin(async move {
                     self.link.ask().await?;
                     Ok(ledger::entries(&self.link.database.state().own, sweep_id, limit))
+                })
+            }
+
+            fn tally<'a>(&'a mut self, query: &'a TallyQuery) -> Answer<'a, Tally> {
+                Box::pin(async move {
+                    self.link.ask().await?;
+                    Ok(tally(&self.link.database.state().own, query, self.link.now()))
                 })
             }
 

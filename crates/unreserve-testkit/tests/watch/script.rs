@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use unreserve_engine::ledger::{
-    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart,
+    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart, Tally,
+    TallyQuery,
 };
 use unreserve_engine::model::{BatchId, Holder, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan};
@@ -354,6 +355,10 @@ impl Ledger for Shop {
 
     fn orders_set_aside(&mut self, _: u32) -> Answer<'_, Vec<SetAsideRecord>> {
         never("orders_set_aside")
+    }
+
+    fn tally<'a>(&'a mut self, _: &'a TallyQuery) -> Answer<'a, Tally> {
+        never("tally")
     }
 
     fn vitals<'a>(&'a mut self, _: &'a VitalsQuery) -> Answer<'a, Vitals> {
