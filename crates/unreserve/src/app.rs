@@ -99,6 +99,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         Command::Health(args) => cli::health::run(args, context),
         Command::Explain(args) => cli::explain::run(args, context),
         Command::History(args) => cli::history::run(args, context),
+        Command::Report(args) => cli::report::run(args, context),
         Command::Profile(args) => cli::profile::run(args, context),
         Command::Service(args) => cli::service::run(args, context),
         Command::Settings(args) => {

@@ -21,7 +21,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn the_help_of_every_command() {
-    let commands: [&[&str]; 26] = [
+    let commands: [&[&str]; 27] = [
         &[],
         &["demo"],
         &["setup"],
@@ -31,6 +31,7 @@ fn the_help_of_every_command() {
         &["explain"],
         &["history"],
         &["history", "show"],
+        &["report"],
         &["profile"],
         &["profile", "list"],
         &["profile", "show"],

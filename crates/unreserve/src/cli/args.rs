@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use jiff::civil::Date;
 use unreserve_engine::model::parse_duration;
 use unreserve_engine::report::health::CheckId;
 
@@ -251,6 +252,48 @@ pub(crate) struct HistoryShowArgs {
     /// How the result is written
     #[command(flatten)]
     pub(crate) format: FormatArgs,
+}
+
+/// How the result of `report` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people
+    Text,
+    /// One JSON object on stdout, and nothing else
+    Json,
+    /// A line a day, for a spreadsheet
+    Csv,
+}
+
+/// `report`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unreserve report                     The last 7 days
+  unreserve report --days 30 --format csv > november.csv
+  unreserve report --from 2026-11-01 --to 2026-11-30
+  unreserve report --format json | jq .release_lag.p95_ms
+
+Days are days in UTC.")]
+pub(crate) struct ReportArgs {
+    /// The last so many days, today included, 1 to 366
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(i64).range(1..=366))]
+    pub(crate) days: i64,
+    /// The first day, as 2026-11-01
+    #[arg(long, value_name = "DATE", conflicts_with = "days")]
+    pub(crate) from: Option<Date>,
+    /// The last day, as 2026-11-30 [default: today]
+    #[arg(long, value_name = "DATE", requires = "from")]
+    pub(crate) to: Option<Date>,
+    /// How the result is written
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = ReportFormat::Text,
+        hide_possible_values = true,
+        value_name = "text|json|csv"
+    )]
+    pub(crate) format: ReportFormat,
 }
 
 /// `profile`

@@ -10,6 +10,7 @@ pub(crate) mod history;
 pub(crate) mod man;
 pub(crate) mod named;
 pub(crate) mod profile;
+pub(crate) mod report;
 pub(crate) mod service;
 pub(crate) mod service_args;
 mod service_status;
@@ -24,7 +25,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cli::args::{
     CompletionsArgs, DaemonArgs, DemoArgs, ExplainArgs, HealthArgs, HistoryArgs, ManArgs, ProfileArgs, ProfileCommand,
-    SettingsArgs, SettingsCommand, SetupArgs, SweepArgs,
+    ReportArgs, SettingsArgs, SettingsCommand, SetupArgs, SweepArgs,
 };
 use crate::cli::service_args::{ServiceArgs, ServiceCommand};
 use crate::settings::{DatabaseUrl, Flags};
@@ -136,6 +137,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Show past sweeps and what each changed, from the ledger
     History(HistoryArgs),
+    /// Show what was given back over some days, from the ledger
+    Report(ReportArgs),
     /// List, show or check profiles
     Profile(ProfileArgs),
     /// Install, start, stop and watch what runs unattended
@@ -163,7 +166,7 @@ impl Command {
     /// Which shops of the settings file it works on.
     pub(crate) fn shops(&self) -> Shops {
         match self {
-            Self::Setup(_) | Self::Sweep(_) | Self::Explain(_) | Self::History(_) => Shops::One,
+            Self::Setup(_) | Self::Sweep(_) | Self::Explain(_) | Self::History(_) | Self::Report(_) => Shops::One,
             Self::Profile(args) => match args.command {
                 ProfileCommand::Check(_) => Shops::One,
                 ProfileCommand::List(_) | ProfileCommand::Show(_) => Shops::No,

@@ -26,6 +26,7 @@ mod instances;
 mod kill_nine;
 mod malikli;
 mod payment_race;
+mod report;
 mod session;
 mod shop;
 mod wait;
