@@ -60,8 +60,9 @@ pub(super) async fn state(link: &mut Link, there: &PgRow) -> Result<InstallState
 }
 
 /// Free is a lease that nobody holds, that was ours already, whose holder fell silent, whose connection is gone, or
-/// whose lock file is the one this process has just been given. `$2` token, `$3` host, `$5` lock file.
-pub(super) const FREE: &str = "l.token IS NULL OR l.token = $2::text OR l.heard_at < clock_timestamp() - LEASE
+/// whose lock file is the one this process has just been given. A clock that was set back must not keep a dead holder
+/// alive for ever. `$2` token, `$3` host, `$5` lock file.
+pub(super) const FREE: &str = "l.token IS NULL OR l.token = $2::text OR l.heard_at < clock_timestamp() - LEASE OR l.heard_at > clock_timestamp() + LEASE
         OR (l.host = $3::text AND l.lock_file = $5::text)
         OR NOT EXISTS (SELECT 1 FROM pg_stat_get_activity(l.backend_pid) AS a
                        WHERE a.backend_start IS NULL OR a.backend_start = l.backend_start)";
@@ -85,7 +86,7 @@ const LEASE_ROW: &str = "/* unreserve lease_row */ INSERT INTO unreserve.lease (
 
 const HOLDER: &str = "/* unreserve holder */
 SELECT token, coalesce(host, ''), coalesce(process_id, 0), coalesce(lock_file, ''),
-       coalesce(extract(epoch FROM clock_timestamp() - heard_at), 0)::bigint
+       greatest(coalesce(extract(epoch FROM clock_timestamp() - heard_at), 0), 0)::bigint
 FROM unreserve.lease WHERE profile = $1::text";
 
 /// Takes the lease, and writes that the sweep begins. Not waiting for the disk is safe here: the token is random, so a

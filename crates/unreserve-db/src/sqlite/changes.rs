@@ -15,13 +15,15 @@ pub(super) struct Looks {
 
 /// How the file looks now; nothing where it cannot be told.
 pub(super) fn looks(path: &Path) -> Option<Looks> {
-    let mut log: PathBuf = path.to_owned();
+    // The log lies beside the file itself, wherever a link to it lies.
+    let path = path.canonicalize().ok()?;
+    let mut log: PathBuf = path.clone();
     log.as_mut_os_string().push("-wal");
     let of = |path: &Path| {
         let metadata = std::fs::metadata(path).ok()?;
         Some((metadata.len(), metadata.modified().ok()?))
     };
-    Some(Looks { file: of(path)?, log: of(&log) })
+    Some(Looks { file: of(&path)?, log: of(&log) })
 }
 
 impl Looks {
@@ -52,6 +54,10 @@ mod tests {
         assert!(!first.has_settled(written + 50));
         assert!(first.has_settled(written + 200));
         std::fs::write(directory.path().join("shop.db-wal"), "two").unwrap();
-        assert_ne!(looks(&path), Some(first));
+        let second = looks(&path).unwrap();
+        assert_ne!(second, first);
+        let link = directory.path().join("link.db");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(looks(&link), Some(second), "by a link the same is seen, the log too");
     }
 }

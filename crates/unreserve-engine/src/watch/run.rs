@@ -281,8 +281,7 @@ impl<'s> Watch<'_, 's> {
         let rest = match trouble.kind {
             TroubleKind::Passing => self.backoff.next(self.clock.jitter()),
             TroubleKind::Held => STEP_IN,
-            TroubleKind::TooMany => self.watching.interval,
-            TroubleKind::Unfit | TroubleKind::Broken => UNFIT,
+            TroubleKind::TooMany | TroubleKind::Unfit | TroubleKind::Broken => UNFIT,
         };
         self.post.tell(&match trouble.kind {
             TroubleKind::Held => Standing::StandingBy { says: trouble.text },

@@ -12,7 +12,7 @@ pub enum TroubleKind {
     Passing,
     /// Another instance is at this shop: looks again soon.
     Held,
-    /// More is due than one sweep may touch: says so, and looks again an interval later.
+    /// More is due than one sweep may touch: says so, and looks from time to time whether a person has allowed it.
     TooMany,
     /// The settings, the profile, the role or the schema must be put right by a person: looks from time to time.
     Unfit,

@@ -116,12 +116,12 @@ fn ends_at_a_broken_invariant() {
 }
 
 #[test]
-fn more_than_may_be_touched_is_looked_at_again_an_interval_later() {
-    let mut script = Script::until(secs(700));
-    script.too_many_until = secs(310);
+fn what_a_person_has_allowed_is_swept_soon_after() {
+    let mut script = Script::until(secs(400));
+    script.too_many_until = secs(70);
     let kept = script.watch();
-    assert!(matches!(&kept.told[2].1, Standing::Halted { rest: Some(rest), .. } if rest.as_secs() == 300));
-    assert_eq!(kept.sweeps, [0, secs(300), secs(600)]);
+    assert!(matches!(&kept.told[2].1, Standing::Halted { rest: Some(rest), .. } if rest.as_secs() == 30));
+    assert_eq!(kept.sweeps, [0, secs(30), secs(60), secs(90), secs(390)]);
 }
 
 #[test]

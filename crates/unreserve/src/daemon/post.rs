@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::bell::Bell;
 use super::pulse::Pulse;
-use super::teller::Teller;
+use super::teller::{SILENT_SWEEP, Teller};
 use crate::clock::{self, ProcessClock};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -136,12 +136,13 @@ impl ShopPost {
         let lock = Lock::take(Purpose::Sweep, &self.settings.state_dir.value, &place, &profile).map_err(trouble)?;
         let request = request(&self.settings, None, lock.holder.clone(), self.shared.stop.clone());
         let (pulse, clock) = (self.shared.pulse.clone(), self.shared.clock);
-        let mut observer = Logged(move |_| pulse.beat(clock.elapsed()));
+        let mut observer = Logged(move |_| pulse.beat(clock.elapsed().saturating_add(SILENT_SWEEP)));
         let swept = sweep_and_report(shop, &request, &self.settings, Changes::Counted, &mut observer).await;
         match swept {
             Ok((report, None)) => Ok(Swept { remaining_due: report.remaining_due }),
             Ok((_, Some(error))) | Err(NotTold::Sweep(error)) => Err(Trouble::from(&error)),
-            Err(NotTold::Report(failure)) => Err(trouble(failure)),
+            // What was done stands; that it cannot be read back now is no reason to give up.
+            Err(NotTold::Report(failure)) => Err(Trouble { kind: TroubleKind::Passing, ..trouble(failure) }),
         }
     }
 }

@@ -15,6 +15,9 @@ use crate::clock::{self, ProcessClock};
 /// The record is written no more often, whatever happens.
 const WRITES: Duration = Duration::from_secs(1);
 
+/// A sweep whose database falls silent ends by itself within so much, from its last sign of life.
+pub(super) const SILENT_SWEEP: Duration = Duration::from_secs(240);
+
 /// Tells of one shop.
 pub(super) struct Teller {
     clock: ProcessClock,
@@ -30,6 +33,8 @@ pub(super) struct Teller {
     /// What the record says, and when it was written.
     written: Option<(record::Standing, String, Duration)>,
     last_error: Option<LastError>,
+    /// The class of the trouble that was logged last.
+    class: Option<&'static str>,
 }
 
 impl Teller {
@@ -52,6 +57,7 @@ impl Teller {
             told: None,
             written: None,
             last_error: None,
+            class: None,
         }
     }
 
@@ -70,6 +76,8 @@ impl Teller {
             Standing::BackingOff { rest, .. } => Some(*rest),
             Standing::Halted { rest, .. } => *rest,
             Standing::Stopped => None,
+            // A database that fell silent in the middle of a sweep is given up only after several tries, each bounded.
+            Standing::Opening | Standing::Sweeping => Some(SILENT_SWEEP),
             _ => Some(Duration::ZERO),
         };
         self.pulse.set(rests.map(|rest| now.saturating_add(rest)), word, says.clone());
@@ -83,8 +91,12 @@ impl Teller {
     fn log(&mut self, standing: &Standing, word: record::Standing, says: &str, now: Duration) {
         let before = self.told.as_ref().map(|(before, text, _)| (*before, text.as_str()));
         let same = match standing {
-            // The text of a trouble may differ from try to try; where it began is what matters.
-            Standing::BackingOff { .. } => before.is_some_and(|(before, _)| before == word),
+            // The text of a trouble may differ from try to try; its class says whether it is another one.
+            Standing::BackingOff { trouble, .. } => {
+                let same = self.class == Some(trouble.class);
+                self.class = Some(trouble.class);
+                same && before.is_some_and(|(before, _)| before == word)
+            }
             Standing::Waiting { .. } => before.is_some_and(|(before, _)| before == word),
             // What it does on the way is not worth a line, nor does it make what holds afterwards news.
             Standing::Opening | Standing::Sweeping => true,

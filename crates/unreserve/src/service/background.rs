@@ -97,9 +97,14 @@ pub(crate) fn read(state_dir: &Path, shop: Option<&str>) -> Option<Record> {
     serde_json::from_str(&text).ok()
 }
 
+/// Whether a file is a record of ours, and not somebody else's of such a name; an empty one is what a full disk left.
+pub(crate) fn is_record(file: &Path) -> bool {
+    fs::read_to_string(file).is_ok_and(|text| text.trim().is_empty() || serde_json::from_str::<Record>(&text).is_ok())
+}
+
 /// Every record in the state directory.
 pub(crate) fn find(state_dir: &Path, machine: &Machine) -> Vec<Installed> {
-    let files = machine.list(state_dir).into_iter().filter_map(|path| {
+    let files = machine.list(state_dir).into_iter().filter(|path| is_record(path)).filter_map(|path| {
         let name = path.file_name()?.to_str()?.strip_suffix(".json")?;
         let shop = match name {
             "background" => None,

@@ -93,9 +93,9 @@ pub(crate) fn set_active(installed: &Installed, active: bool, machine: &Machine)
     let shop = installed.shop.as_deref();
     if installed.scope == Scope::System {
         let old = machine.read_text(&file(shop)).unwrap_or_default();
-        return Ok(vec![Step::Write(Written::new(file(shop), with_active(&old, shop, active)))]);
+        return Ok(vec![Step::Write(Written::new(file(shop), with_active(&old, shop, active)?))]);
     }
-    Ok(vec![replace(&with_active(&read(machine)?, shop, active))])
+    Ok(vec![replace(&with_active(&read(machine)?, shop, active)?)])
 }
 
 /// Our blocks: files in cron's directory, or in the user's crontab.
@@ -185,6 +185,10 @@ fn command(launch: &Launch) -> Result<String, Failure> {
 /// The user's crontab; nothing where there is none.
 fn read(machine: &Machine) -> Result<String, Failure> {
     let said = machine.run(&Call::new(["crontab", "-l"]))?;
+    if said.success && said.stdout.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(Failure::usage("the user's crontab is not in UTF-8, and would not come back as it was")
+            .hint("write it in UTF-8 first, or take another kind: `--kind background`"));
+    }
     if said.success {
         return Ok(said.stdout);
     }
@@ -240,7 +244,9 @@ fn lines_of<'a>(text: &'a str, shop: Option<&str>) -> impl Iterator<Item = &'a s
     text.lines().skip_while(move |line| line.trim_end() != begin).skip(1).take_while(move |line| line.trim_end() != end)
 }
 
-fn with_active(text: &str, shop: Option<&str>, active: bool) -> String {
+fn with_active(text: &str, shop: Option<&str>, active: bool) -> Result<String, Failure> {
+    // A block without its end would take everything behind it along.
+    without_block(text, shop)?;
     let (begin, end) = marks(shop);
     let mut inside = false;
     let mut new = String::with_capacity(text.len());
@@ -260,7 +266,7 @@ fn with_active(text: &str, shop: Option<&str>, active: bool) -> String {
             _ => new.push_str(line),
         }
     }
-    new
+    Ok(new)
 }
 
 #[cfg(test)]
@@ -360,7 +366,16 @@ esac"#;
         desk.machine.run(&Call::new(["crontab", "-"]).reading(cut.clone())).unwrap();
         let failure = install(Scope::User, &Account::Caller, None, &[launch()], &desk.machine).unwrap_err();
         assert!(failure.message.contains("`# END unreserve` is missing"), "{}", failure.message);
+        assert!(with_active(&cut, None, false).is_err(), "the lines behind it would be stopped as well");
         assert_eq!(table(&desk).unwrap(), cut);
+    }
+
+    #[test]
+    fn a_crontab_that_is_no_utf_8_is_not_replaced() {
+        let desk = Desk::new();
+        desk.program("crontab", r"printf '@daily /srv/b\344ckup\n'");
+        let failure = install(Scope::User, &Account::Caller, None, &[launch()], &desk.machine).unwrap_err();
+        assert!(failure.message.contains("not in UTF-8"), "{}", failure.message);
     }
 
     #[test]

@@ -6,6 +6,8 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use super::background;
+
 /// What became of the state directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Left {
@@ -58,13 +60,18 @@ fn is_ours(file: &Path) -> bool {
     has(&["sweep-"], &[".lock"])
         || has(&["daemon-"], &[".lock", ".json", ".json.new"])
         || has(&["health-"], &[".jsonl", ".new"])
-        || has(&["background"], &[".json"])
+        || has(&["background"], &[".json"]) && background::is_record(file)
         || is_log(name)
 }
 
 /// `service.log`, `service.2026-11-22.log`, `service-eu.2026-11-22.1.log`, `service.out`.
 fn is_log(name: &str) -> bool {
-    name.starts_with("service") && (name.ends_with(".out") || name.contains(".log") || name.ends_with(".log"))
+    let parts = name.strip_prefix("service").and_then(|rest| rest.split_once('.'));
+    let Some((shop, rest)) = parts.filter(|(shop, _)| shop.is_empty() || shop.starts_with('-')) else { return false };
+    let mut parts: Vec<&str> = rest.split('.').collect();
+    let ending = parts.pop();
+    let number = |part: &&str| part.chars().all(|letter| letter.is_ascii_digit() || letter == '-');
+    !shop.contains('/') && matches!(ending, Some("log" | "out")) && parts.iter().all(number)
 }
 
 #[cfg(test)]
@@ -111,6 +118,22 @@ mod tests {
         assert!(matches!(remove(&inner), Left::Stays(why) if why.contains("shop.db` in it is not ours")));
         let left: Vec<_> = fs::read_dir(&inner).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["shop.db"]);
+    }
+
+    #[test]
+    fn what_only_looks_like_ours_is_not() {
+        for name in
+            ["service-worker.js.log", "services.log", "service-catalog.logo.svg", "services.out", "service.log.md"]
+        {
+            assert!(!is_log(name), "{name}");
+        }
+        for name in ["service.log", "service.2026-11-22.1.log", "service-eu.2026-11-22.log", "service-eu.out"] {
+            assert!(is_log(name), "{name}");
+        }
+        let (_outer, inner) = directory(&["background-jobs.json"]);
+        fs::write(inner.join("background-jobs.json"), r#"{"jobs": []}"#).unwrap();
+        assert!(matches!(remove(&inner), Left::Stays(_)));
+        assert!(inner.join("background-jobs.json").exists());
     }
 
     #[test]

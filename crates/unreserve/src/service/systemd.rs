@@ -234,7 +234,10 @@ fn prepared_state(account: &Account, launch: &Launch, machine: &Machine) -> Resu
 
 /// The name below `/var/lib` of a state directory that systemd makes and owns.
 fn own_state_directory(launch: &Launch) -> Option<&str> {
-    launch.state_dir.strip_prefix("/var/lib/").filter(|name| !name.is_empty() && !name.contains(".."))
+    let name = launch.state_dir.strip_prefix("/var/lib/").filter(|name| !name.contains(".."))?;
+    // systemd gives such a directory, with all that is in it, to the service's account: never another program's.
+    let rest = name.strip_prefix("unreserve")?;
+    (rest.is_empty() || rest.starts_with(['-', '/'])).then_some(name)
 }
 
 /// The text of the service.
