@@ -26,7 +26,8 @@ WHERE i.id = r.reservation_id";
 const LAG: &str = "SELECT (extract(epoch FROM pg_xact_commit_timestamp(b.xmin) - e.expires_at) * 1000000)::bigint
 FROM unreserve.entry AS e JOIN unreserve.batch AS b USING (batch_id) WHERE e.kind = 'release'";
 
-const CONNECTIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'unreserve%'";
+/// Workers that the server lends to a query bear its name and are no connections.
+const CONNECTIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'unreserve%' AND backend_type = 'client backend'";
 
 /// Measures one daemon.
 pub(super) fn measure(server: &PostgresServer, contenders: &Contenders, scale: Scale) -> Result<Seen, BenchError> {
