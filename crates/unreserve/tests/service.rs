@@ -49,7 +49,9 @@ fn every_kind_is_printed_whole_without_the_secret_and_nothing_changes() {
     let before = files_below(place.path());
     let program = env!("CARGO_BIN_EXE_unreserve");
     for kind in KINDS {
-        let account: &[&str] = if kind.starts_with("systemd") { &["--run-as", "nobody"] } else { &[] };
+        // Root owns the place, and systemd's own account could not have its state directory.
+        let needs_account = kind.starts_with("systemd") && runs_as_root().unwrap();
+        let account: &[&str] = if needs_account { &["--run-as", "root"] } else { &[] };
         let arguments = [&["service", "install", "--print", "--kind", kind], account].concat();
         let printed = expect(&place.run(&[PATH], &arguments), 0);
         assert!(!printed.contains("hunter2") && printed.contains("malikli"), "{kind}: {printed}");
@@ -83,10 +85,33 @@ fn an_option_of_another_kind_is_refused_and_not_passed_over() {
             stderr(&output)
         );
     }
-    let output =
-        place.run(&[PATH], &["service", "install", "--print", "--kind", "systemd", "--run-as", "no-such-account"]);
-    expect(&output, 2);
-    assert!(stderr(&output).contains("there is no account `no-such-account`"), "{}", stderr(&output));
+    let refusal = if runs_as_root().unwrap() { "there is no account `no-such-account`" } else { "--run-as: only root" };
+    for kind in ["systemd", "cron", "launchd"] {
+        let output =
+            place.run(&[PATH], &["service", "install", "--print", "--kind", kind, "--run-as", "no-such-account"]);
+        expect(&output, 2);
+        assert!(stderr(&output).contains(refusal), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_account_that_cannot_read_what_the_service_needs_is_refused() {
+    let place = with_env_file();
+    for kind in ["systemd", "systemd-timer", "cron", "launchd"] {
+        let output = place.run(&[PATH], &["service", "install", "--print", "--kind", kind, "--run-as", "nobody"]);
+        expect(&output, 2);
+        let expected = if runs_as_root().unwrap() {
+            format!("`nobody` cannot read `{}`", place.path().join(".env").display())
+        } else {
+            "--run-as: only root".to_owned()
+        };
+        // The directory of the program may be closed to it as well; then that is said.
+        assert!(
+            stderr(&output).contains(&expected) || stderr(&output).contains("`nobody` cannot read `"),
+            "{}",
+            stderr(&output)
+        );
+    }
 }
 
 #[test]
@@ -109,6 +134,14 @@ fn an_address_that_no_service_could_read_is_refused_with_the_remedy() {
     let output = place.run(&[PATH], &install);
     expect(&output, 2);
     assert!(stderr(&output).contains("no database is set"), "{}", stderr(&output));
+    // A shop's own variable is named as it is.
+    let shops = "[[shop]]\nname = \"red\"\ndatabase_url_env = \"RED_URL\"\nprofile = \"malikli\"\n";
+    place.file("shops.toml", shops);
+    let output = place.run(&[PATH, ("RED_URL", URL)], &[&install[..], &["--config", "shops.toml"]].concat());
+    expect(&output, 2);
+    let said = stderr(&output);
+    assert!(said.contains("address of shop `red` came from environment RED_URL"), "{said}");
+    assert!(said.contains("printf 'RED_URL=%s\\n' \"$RED_URL\" >> .env") && !said.contains("hunter2"), "{said}");
     // A file of its own is named, not read into it.
     let printed = expect(&place.run(&[PATH, ("DATABASE_URL_FILE", "url")], &install), 0);
     let named = format!("DATABASE_URL_FILE={}", place.path().join("url").display());
@@ -138,6 +171,38 @@ fn a_manager_that_does_not_run_is_told_before_anything_is_written() {
     }
     // Nothing to remove is nothing wrong.
     expect(&place.run(&[PATH], &["service", "uninstall", "--kind", "task-scheduler"]), 0);
+}
+
+#[test]
+fn a_second_shop_does_not_replace_the_service_of_the_first() {
+    let place = Place::new();
+    let state = place.path().join("state");
+    let mut installed = Vec::new();
+    for shop in ["one", "two"] {
+        expect(&place.run(&[], &["demo", "--orders", "20", "--dir", shop]), 0);
+        let url = format!("sqlite:{}", place.path().join(shop).join("shop.db").display());
+        let settings =
+            format!("database_url = \"{url}\"\nprofile = \"malikli\"\nstate_dir = \"{}\"\n", state.display());
+        place.file(&format!("{shop}.toml"), &settings);
+        let settings = format!("{shop}.toml");
+        let service =
+            |arguments: &[&str]| place.run(&[PATH], &[&["service"], arguments, &["--config", &settings]].concat());
+        let install = service(&["install", "--kind", "background"]);
+        if installed.is_empty() {
+            expect(&install, 0);
+            expect(&service(&["install", "--kind", "background"]), 0);
+            installed = fs::read(state.join("background.json")).unwrap();
+            continue;
+        }
+        let said = stderr(&install);
+        expect(&install, 2);
+        assert!(said.contains("a service for another shop is installed at ") && said.contains("one.toml"), "{said}");
+        assert!(said.contains("--state-dir DIR") && said.contains("service uninstall"), "{said}");
+        let printed = expect(&service(&["install", "--kind", "background", "--print"]), 0);
+        assert!(printed.starts_with("### nothing would be installed: a service for another shop"), "{printed}");
+        assert_eq!(fs::read(state.join("background.json")).unwrap(), installed);
+        expect(&service(&["uninstall", "--kind", "background"]), 0);
+    }
 }
 
 #[test]

@@ -160,6 +160,18 @@ fn a_password_in_a_file_that_everyone_can_read_is_refused() {
     };
     let private = r#"{"origin":"unreserve.toml line 1","value":"postgres://shop:***@host/db"}"#;
     assert_eq!(effective(), private);
+    place.file(".env", "").file("url", &format!("{URL}\n")).mode("url", 0o644);
+    for variable in ["DATABASE_URL_FILE", "UNRESERVE_DATABASE_URL_FILE"] {
+        refused(&place, &[(variable, "url")], show, &text("secret file", "url", "0644"));
+    }
+    place.file(".env", "DATABASE_URL_FILE=url\n");
+    refused(&place, &[], show, &text("secret file", "url", "0644"));
+    // Whoever hands credentials over chooses their mode.
+    let (url, directory) = (place.path().join("url").display().to_string(), place.path().display().to_string());
+    let output = place.run(&[("CREDENTIALS_DIRECTORY", &directory), ("DATABASE_URL_FILE", &url)], show);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    place.file("url", "postgres://shop@host/db").mode("url", 0o644);
+    assert_eq!(place.run(&[], show).status.code(), Some(0));
     place.file(".env", &format!("DATABASE_URL={URL}\n")).mode(".env", 0o604);
     refused(&place, &[], show, &text("env file", ".env", "0604"));
     place.file(".env", "DATABASE_URL=postgres://shop@host/db\n").mode(".env", 0o644);

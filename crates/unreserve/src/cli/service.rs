@@ -15,6 +15,7 @@ use crate::opening::{self, block_on};
 use crate::printer::Printer;
 use crate::profiles;
 use crate::service::background::{self, Life};
+use crate::service::earlier;
 use crate::service::kind::{Installed, Kind, Manner, Scope};
 use crate::service::kubernetes::{self, Profile, Runs, Workload};
 use crate::service::launch::{Launch, Place, caution_about};
@@ -65,10 +66,19 @@ fn install(args: &ServiceInstallArgs, context: &Context, machine: &Machine) -> R
         kind.check_manager(wanted.scope, machine)?;
     }
     let steps = managing::install(&wanted, machine)?;
+    let replaces = earlier::check(&wanted, &steps, machine);
     if args.print {
-        context.printer.result(&shown(&wanted, &steps))?;
+        let mut text = shown(&wanted, &steps, machine);
+        if let Err(failure) = replaces {
+            let lines =
+                std::iter::once(format!("nothing would be installed: {}", failure.message)).chain(failure.hints);
+            let lines: String = lines.map(|line| format!("### {line}\n")).collect();
+            text = format!("{lines}\n{text}");
+        }
+        context.printer.result(&text)?;
         return Ok(Exit::Done);
     }
+    replaces?;
     if kind == Kind::Kubernetes && machine.find("kubectl").is_none() {
         context.printer.result(&managing::manifests(&wanted))?;
         context
@@ -94,6 +104,10 @@ fn install(args: &ServiceInstallArgs, context: &Context, machine: &Machine) -> R
 
 fn wanted(kind: Kind, args: &ServiceInstallArgs, context: &Context, machine: &Machine) -> Result<Wanted, Failure> {
     refuse_options_of_others(kind, args)?;
+    if args.run_as.is_some() && !machine.is_root() {
+        return Err(Failure::usage("--run-as: only root installs a service for another account")
+            .hint("run it with sudo, or leave `--run-as` out"));
+    }
     let shops = shops(context);
     let named = named_shop(context);
     let place = Place::of_process()?;
@@ -168,8 +182,9 @@ fn workload(settings: &Settings, args: &ServiceInstallArgs) -> Result<Workload, 
 }
 
 /// What `--print` shows.
-fn shown(wanted: &Wanted, steps: &[Step]) -> String {
-    let mut text = steps::shown(steps);
+fn shown(wanted: &Wanted, steps: &[Step], machine: &Machine) -> String {
+    let remarks = managing::remarks(wanted, machine).into_iter().map(|remark| format!("### note: {remark}\n\n"));
+    let mut text = format!("{}{}", remarks.collect::<String>(), steps::shown(steps));
     if wanted.kind == Kind::Kubernetes {
         let commands = wanted
             .workloads
@@ -195,6 +210,9 @@ fn shown(wanted: &Wanted, steps: &[Step]) -> String {
 fn warn(wanted: &Wanted, context: &Context, machine: &Machine) {
     if let Some(caution) = wanted.launches.first().and_then(|launch| caution_about(Path::new(&launch.program))) {
         tracing::warn!("{caution}");
+    }
+    for remark in managing::remarks(wanted, machine) {
+        tracing::warn!("{remark}");
     }
     let search = Search { kind: None, user_only: false, ..search(ServiceChoice { kind: None, user: false }, context) };
     let others = managing::find(&search, machine)

@@ -1,6 +1,6 @@
 //! Which account a service of the system runs as: the one that owns what it works with, and not root where it can be helped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 use crate::service::launch::Launch;
@@ -51,6 +51,49 @@ impl Account {
             Self::Caller | Self::Dynamic => "root",
         }
     }
+}
+
+/// Refuses an account that could not read the files of a service: every run would only say so. A manager that shows the
+/// service each of its files needs no way to them; for any other the directories above them are looked at too.
+///
+/// # Errors
+/// It cannot read one of them, by its owner, group and mode.
+pub(crate) fn check_reads(name: &str, files: &[PathBuf], needs_way: bool, machine: &Machine) -> Result<(), Failure> {
+    let Some(user) = user_named(machine, name).filter(|user| *user != 0) else {
+        return Ok(());
+    };
+    let groups = groups_of(machine, name);
+    for file in files.iter().filter(|file| machine.exists(file)) {
+        if !machine.lets(file, user, &groups, Machine::READ) {
+            return Err(Failure::usage(format!(
+                "`{name}` cannot read `{}`, and the service runs as `{name}`",
+                file.display()
+            ))
+            .hint(format!("give it the file: chown {name} {}", shell(&file.display().to_string())))
+            .hint("or name an account that can read it: --run-as NAME"));
+        }
+        let closed = file.ancestors().skip(1).find(|above| !machine.lets(above, user, &groups, Machine::ENTER));
+        if let Some(above) = closed.filter(|_| needs_way) {
+            return Err(Failure::usage(format!(
+                "`{name}` cannot read `{}`: the directory `{}` is closed to it, and the service runs as `{name}`",
+                file.display(),
+                above.display()
+            ))
+            .hint("put the file where the account can read it, such as /etc/unreserve, or name another account: --run-as NAME"));
+        }
+    }
+    Ok(())
+}
+
+/// The numbers of an account's groups.
+fn groups_of(machine: &Machine, name: &str) -> Vec<u32> {
+    let numbers = |text: &str| text.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u32>>();
+    if let Some(said) = machine.ask(["id", "-G", name]) {
+        return numbers(&said);
+    }
+    let accounts = machine.read_text(Path::new("/etc/passwd")).unwrap_or_default();
+    let line = accounts.lines().find(|line| line.split(':').next() == Some(name));
+    line.and_then(|line| line.split(':').nth(3)).map(numbers).unwrap_or_default()
 }
 
 /// What makes the state directory, where it is not there; for managers that make none.
@@ -126,6 +169,32 @@ mod tests {
             "the state directory `/var/lib/unreserve` belongs to `mine`, and the service runs as `shop`"
         );
         assert_eq!(state_directory(&Account::Named("mine".to_owned()), &launch(), &desk.machine).unwrap(), []);
+    }
+
+    #[test]
+    fn must_be_able_to_read_what_the_service_reads() {
+        let desk = Desk::new();
+        let file = PathBuf::from("/etc/unreserve/env");
+        desk.machine.write(&file, b"", 0o600).unwrap();
+        let owner = desk.machine.owner(&file).unwrap();
+        let other = owner.wrapping_add(1);
+        let accounts = format!("own:x:{owner}:4711::/:/bin/sh\nother:x:{other}:4711::/:/bin/sh\n");
+        desk.machine.write(Path::new("/etc/passwd"), accounts.as_bytes(), 0o644).unwrap();
+        let check = |name: &str, way: bool| check_reads(name, std::slice::from_ref(&file), way, &desk.machine);
+        check("own", true).unwrap();
+        let failure = check("other", false).unwrap_err();
+        assert_eq!(failure.message, "`other` cannot read `/etc/unreserve/env`, and the service runs as `other`");
+        assert!(
+            failure.hints.iter().any(|hint| hint.contains("chown other /etc/unreserve/env")),
+            "{:?}",
+            failure.hints
+        );
+        desk.machine.write(&file, b"", 0o604).unwrap();
+        check("other", true).unwrap();
+        desk.machine.set_mode(Path::new("/etc/unreserve"), 0o700);
+        check("other", false).unwrap();
+        let failure = check("other", true).unwrap_err();
+        assert!(failure.message.contains("the directory `/etc/unreserve` is closed to it"), "{}", failure.message);
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub(crate) struct Record {
     pub(crate) started_at: jiff::Timestamp,
     /// The shop it is for, where it is for one of several.
     pub(crate) shop: Option<String>,
+    /// Which shops it is for, as a person says it.
+    #[serde(default)]
+    pub(crate) subject: String,
     /// Its working directory.
     pub(crate) directory: PathBuf,
     /// The command, to start it again as it was.
@@ -65,6 +68,7 @@ impl Record {
             start_mark: String::new(),
             started_at: clock::utc_now(),
             shop: launch.shop.clone(),
+            subject: launch.subject.clone(),
             directory: PathBuf::from(&launch.directory),
             words: daemon_words(launch),
             variables: launch.variables.clone(),

@@ -204,6 +204,13 @@ fn replace(text: &str) -> Step {
     Step::Run(Call::new(["crontab", "-"]).reading(text))
 }
 
+/// A shop's block in a text, with its first line.
+pub(crate) fn own_block(text: &str, shop: Option<&str>) -> Option<String> {
+    let (begin, _) = marks(shop);
+    let lines: Vec<&str> = lines_of(text, shop).collect();
+    text.lines().any(|line| line.trim_end() == begin).then(|| format!("{begin}\n{}\n", lines.join("\n")))
+}
+
 /// The shops of the blocks in a text.
 fn shops_in(text: &str) -> Vec<Option<String>> {
     let names = text.lines().filter_map(|line| line.strip_prefix("# BEGIN unreserve")?.split_once(" (written by"));

@@ -209,7 +209,7 @@ impl Launch {
                 SecretPlace::Own { variable: variable.clone(), path }
             }
             Origin::Environment(_) | Origin::Flag(_) | Origin::Credential(_) | Origin::Default => {
-                return Err(nowhere_to_read(origin));
+                return Err(nowhere_to_read(origin, settings.shop.as_deref()));
             }
         };
         if !self.secrets.contains(&secret) {
@@ -318,16 +318,24 @@ fn subject(shops: &[Settings]) -> String {
     text
 }
 
-fn nowhere_to_read(origin: &Origin) -> Failure {
-    let failure = Failure::usage(format!("the database's address came from {origin}, which a service does not have"));
+fn nowhere_to_read(origin: &Origin, shop: Option<&str>) -> Failure {
+    let of = shop.map_or_else(String::new, |shop| format!(" of shop `{shop}`"));
+    let failure =
+        Failure::usage(format!("the database's address{of} came from {origin}, which a service does not have"));
     let failure = match origin {
         Origin::Environment(variable) => failure.hint(format!(
-            "write it into a file that only its user can read: (umask 077; printf 'DATABASE_URL=%s\\n' \"${variable}\" >> .env), \
+            "write it into a file that only its user can read: (umask 077; printf '{variable}=%s\\n' \"${variable}\" >> .env), \
              then unset `{variable}` and run this again"
         )),
         _ => failure.hint("write `DATABASE_URL=…` into a `.env` file that only its user can read (chmod 600), and run this again"),
     };
-    failure.hint("or put it alone into a file and name that: DATABASE_URL_FILE=/path/of/the/file; no secret is copied into a service")
+    let named = match shop {
+        Some(shop) => format!(
+            "`database_url_file = \"/path/of/the/file\"` in the table of shop `{shop}`, instead of `database_url_env`"
+        ),
+        None => "DATABASE_URL_FILE=/path/of/the/file".to_owned(),
+    };
+    failure.hint(format!("or put it alone into a file and name that: {named}; no secret is copied into a service"))
 }
 
 /// The path of a file that is there, or was named.

@@ -84,6 +84,26 @@ impl Machine {
         fs::metadata(self.on_disk(path)).is_ok_and(|metadata| mode_of(&metadata) & 0o004 != 0)
     }
 
+    /// The right to read a file, as one digit of a mode.
+    pub(crate) const READ: u32 = 0o4;
+    /// The right to go through a directory.
+    pub(crate) const ENTER: u32 = 0o1;
+
+    /// Whether owner, group and mode give a user a right to a file; what is not there is closed to nobody.
+    pub(crate) fn lets(&self, path: &Path, user: u32, groups: &[u32], right: u32) -> bool {
+        let Ok(metadata) = fs::metadata(self.on_disk(path)) else {
+            return true;
+        };
+        let digit = if owner_of(&metadata) == Some(user) {
+            right.wrapping_shl(6)
+        } else if group_of(&metadata).is_some_and(|group| groups.contains(&group)) {
+            right.wrapping_shl(3)
+        } else {
+            right
+        };
+        mode_of(&metadata) & digit != 0
+    }
+
     /// The files of a directory, by name; none where it cannot be read.
     pub(crate) fn list(&self, directory: &Path) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.on_disk(directory)).into_iter().flatten().filter_map(Result::ok);
@@ -216,6 +236,16 @@ fn owner_of(_metadata: &fs::Metadata) -> Option<u32> {
 }
 
 #[cfg(unix)]
+fn group_of(metadata: &fs::Metadata) -> Option<u32> {
+    Some(std::os::unix::fs::MetadataExt::gid(metadata))
+}
+
+#[cfg(not(unix))]
+fn group_of(_metadata: &fs::Metadata) -> Option<u32> {
+    None
+}
+
+#[cfg(unix)]
 fn mode_of(metadata: &fs::Metadata) -> u32 {
     std::os::unix::fs::MetadataExt::mode(metadata)
 }
@@ -241,6 +271,13 @@ pub(crate) mod testing {
     //! A machine of its own in a directory, with programs that a test writes.
 
     use super::*;
+
+    impl Machine {
+        /// Sets the mode of a file or directory.
+        pub(crate) fn set_mode(&self, path: &Path, mode: u32) {
+            super::set_mode(&fs::File::open(self.on_disk(path)).unwrap(), mode).unwrap();
+        }
+    }
 
     /// The directory goes with it.
     pub(crate) struct Desk {

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use crate::failure::Failure;
-use crate::service::account::Account;
+use crate::service::account::{self, Account};
 use crate::service::kind::{Installed, Kind, Scope};
 use crate::service::kubernetes::{self, Workload};
 use crate::service::launch::Launch;
 use crate::service::machine::Machine;
 use crate::service::steps::{Call, Repair, Step};
-use crate::service::{background, cron, launchd, systemd, task_scheduler};
+use crate::service::{background, cron, earlier, launchd, systemd, task_scheduler};
 
 /// What is to be installed.
 #[derive(Debug, Clone)]
@@ -34,10 +34,7 @@ pub(crate) struct Wanted {
 /// Something about it cannot be written into the kind's files.
 pub(crate) fn install(wanted: &Wanted, machine: &Machine) -> Result<Vec<Step>, Failure> {
     let mut steps = Vec::new();
-    let account = |launch: &Launch| match wanted.scope {
-        Scope::System => Account::choose(wanted.run_as.as_deref(), launch, machine),
-        Scope::User => Ok(Account::Caller),
-    };
+    let account = |launch: &Launch| account_of(wanted, launch, machine);
     match wanted.kind {
         Kind::Cron => {
             let account = wanted.launches.first().map_or(Ok(Account::Caller), account)?;
@@ -60,6 +57,39 @@ pub(crate) fn install(wanted: &Wanted, machine: &Machine) -> Result<Vec<Step>, F
         });
     }
     Ok(steps)
+}
+
+/// Who runs a launch, and can read its files.
+fn account_of(wanted: &Wanted, launch: &Launch, machine: &Machine) -> Result<Account, Failure> {
+    if wanted.scope == Scope::User {
+        return Ok(Account::Caller);
+    }
+    let account = Account::choose(wanted.run_as.as_deref(), launch, machine)?;
+    if let Account::Named(name) = &account {
+        let by_systemd = matches!(wanted.kind, Kind::Systemd | Kind::SystemdTimer);
+        account::check_reads(name, &earlier::read_by_itself(launch, by_systemd), !by_systemd, machine)?;
+    }
+    Ok(account)
+}
+
+/// What its owner should know of the account that a service gets, beside what the files themselves say.
+pub(crate) fn remarks(wanted: &Wanted, machine: &Machine) -> Vec<String> {
+    if wanted.scope == Scope::User || wanted.run_as.is_some() {
+        return Vec::new();
+    }
+    let remark = |launch: &Launch| {
+        // The owner of the first is the account.
+        let file = launch.databases.iter().find(|file| machine.owner(file).is_some())?;
+        machine.owner(file).filter(|owner| *owner == 0)?;
+        Some(format!(
+            "the service runs as root, since root owns the database `{}`, which nobody else could write: \
+             give the file and its directory to an account of the shop, or name one that may write both with `--run-as NAME`",
+            file.display()
+        ))
+    };
+    let mut remarks: Vec<String> = wanted.launches.iter().filter_map(remark).collect();
+    remarks.dedup();
+    remarks
 }
 
 /// The manifests of every workload.

@@ -5,6 +5,7 @@
 pub(crate) mod account;
 pub(crate) mod background;
 mod cron;
+pub(crate) mod earlier;
 pub(crate) mod kind;
 pub(crate) mod kubernetes;
 pub(crate) mod launch;

@@ -32,6 +32,14 @@ pub(super) fn read(what: &'static str, path: &Sourced<PathBuf>) -> Result<Option
     }
 }
 
+/// Refuses a file that everyone can read. For a file that holds a password.
+pub(super) fn demand_privacy(what: &'static str, path: &Path) -> Result<(), SettingsError> {
+    match mode_if_readable_by_all(path) {
+        Some(mode) => Err(SettingsError::WorldReadable { what, path: path.to_owned(), mode }),
+        None => Ok(()),
+    }
+}
+
 impl FileOnDisk {
     /// Refuses the file if everyone can read it. For a file that holds a password.
     pub(super) fn demand_privacy(&self, what: &'static str, path: &Path) -> Result<(), SettingsError> {

@@ -9,7 +9,7 @@ use crate::settings::env_file::EnvFile;
 use crate::settings::error::SettingsError;
 use crate::settings::origin::{Origin, Sourced};
 use crate::settings::shop_table::ShopTable;
-use crate::settings::sources::{Sources, anchored, anchored_profile, named_secret};
+use crate::settings::sources::{Sources, anchored, anchored_profile};
 use crate::settings::table::{
     DATABASE_URL, PROFILE, SHOP, SHOP_DATABASE_URL_ENV, SHOP_DATABASE_URL_FILE, SHOP_NAME, SettingDoc,
 };
@@ -129,7 +129,7 @@ impl Sources<'_> {
             return self.variable_of(&variable).map(Some);
         }
         match said(&SHOP_DATABASE_URL_FILE)? {
-            Some(path) => named_secret(&anchored(path, Some(file))).map(Some),
+            Some(path) => self.named_secret(&anchored(path, Some(file))).map(Some),
             None => Ok(None),
         }
     }

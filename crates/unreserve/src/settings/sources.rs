@@ -14,9 +14,16 @@ use crate::settings::env_file::EnvFile;
 use crate::settings::error::SettingsError;
 use crate::settings::file::SettingsFile;
 use crate::settings::origin::{Origin, Sourced};
+use crate::settings::permissions;
 use crate::settings::shop_table::ShopTable;
 use crate::settings::table::{self, SETTINGS, SettingDoc};
 use crate::settings::values::{Raw, number_between};
+
+/// Directories in which whoever runs a container puts its secrets, with a mode that is not ours to choose.
+const CONTAINER_SECRETS: [&str; 2] = ["/run/secrets", "/var/run/secrets"];
+
+/// What errors call a file with a secret and nothing else.
+const SECRET_FILE: &str = "secret file";
 
 /// The variable with the directory of systemd's credentials.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
@@ -169,7 +176,7 @@ impl Sources<'_> {
                 let value = self.environment.get(name)?;
                 Ok(value.map(|value| (value.to_owned(), Origin::Environment(name.to_owned()))))
             };
-            if let Some(raw) = variable(doc, name, get)? {
+            if let Some(raw) = self.variable(doc, name, get)? {
                 return Ok(Some(raw));
             }
         }
@@ -181,12 +188,44 @@ impl Sources<'_> {
                 let found = self.env_file.as_ref().and_then(|file| file.get(name));
                 Ok(found.map(|(value, origin)| (value.to_owned(), origin)))
             };
-            if let Some(raw) = variable(doc, name, get)? {
+            if let Some(raw) = self.variable(doc, name, get)? {
                 return Ok(Some(raw));
             }
         }
         let found = self.file.as_ref().and_then(|file| file.get(doc.key));
         Ok(found.map(|(text, origin)| Raw { text: text.to_owned(), origin }))
+    }
+
+    /// A variable, or for a secret the file that its `*_FILE` variant names.
+    fn variable(
+        &self,
+        doc: &SettingDoc,
+        name: &str,
+        get: impl Fn(&str) -> Result<Option<(String, Origin)>, SettingsError>,
+    ) -> Result<Option<Raw>, SettingsError> {
+        let direct = get(name)?;
+        let from_file = if doc.secret { get(&format!("{name}_FILE"))? } else { None };
+        match (direct, from_file) {
+            (Some(_), Some(_)) => Err(SettingsError::SetTwice { variable: name.to_owned() }),
+            (Some((text, origin)), None) => Ok(Some(Raw { text, origin })),
+            (None, Some((path, origin))) => self.named_secret(&Sourced::new(PathBuf::from(path), origin)).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The secret in a file that somebody named. One with a password must be closed to others, unless it lies where
+    /// somebody else puts secrets and chooses their mode.
+    pub(super) fn named_secret(&self, path: &Sourced<PathBuf>) -> Result<Raw, SettingsError> {
+        if !path.value.exists() {
+            return Err(SettingsError::Missing { origin: path.origin.clone(), path: path.value.clone() });
+        }
+        let text = read_secret(SECRET_FILE, &path.value)?;
+        let credentials = self.environment.get(CREDENTIALS)?.into_iter();
+        let is_handed = credentials.chain(CONTAINER_SECRETS).any(|directory| path.value.starts_with(directory));
+        if !is_handed && DatabaseUrl::new(text.as_str()).has_password() {
+            permissions::demand_privacy(SECRET_FILE, &path.value)?;
+        }
+        Ok(Raw { text, origin: path.origin.clone() })
     }
 
     /// A secret that systemd put into the credentials directory under the setting's key.
@@ -225,30 +264,6 @@ impl Sources<'_> {
             })
             .collect()
     }
-}
-
-/// A variable, or for a secret the file that its `*_FILE` variant names.
-fn variable(
-    doc: &SettingDoc,
-    name: &str,
-    get: impl Fn(&str) -> Result<Option<(String, Origin)>, SettingsError>,
-) -> Result<Option<Raw>, SettingsError> {
-    let direct = get(name)?;
-    let from_file = if doc.secret { get(&format!("{name}_FILE"))? } else { None };
-    match (direct, from_file) {
-        (Some(_), Some(_)) => Err(SettingsError::SetTwice { variable: name.to_owned() }),
-        (Some((text, origin)), None) => Ok(Some(Raw { text, origin })),
-        (None, Some((path, origin))) => named_secret(&Sourced::new(PathBuf::from(path), origin)).map(Some),
-        (None, None) => Ok(None),
-    }
-}
-
-/// The secret in a file that somebody named.
-pub(super) fn named_secret(path: &Sourced<PathBuf>) -> Result<Raw, SettingsError> {
-    if !path.value.exists() {
-        return Err(SettingsError::Missing { origin: path.origin.clone(), path: path.value.clone() });
-    }
-    Ok(Raw { text: read_secret("secret file", &path.value)?, origin: path.origin.clone() })
 }
 
 /// A secret from a file, without the line end that editors put behind it.

@@ -156,7 +156,7 @@ pub(super) static DATABASE_URL: SettingDoc = SettingDoc {
     flag: Some("--database-url"),
     env: &["UNRESERVE_DATABASE_URL", "DATABASE_URL"],
     secret: true,
-    meaning: "The shop's database, as `postgres://user:password@host/name`, `mysql://user:password@host/name` or `sqlite://shop.db`. A file that holds a password must not be readable by others.",
+    meaning: "The shop's database, as `postgres://user:password@host/name`, `mysql://user:password@host/name` or `sqlite://shop.db`. A file that holds a password must not be readable by others, be it the settings file, the env file or the one that a `*_FILE` variable names; below `/run/secrets` and systemd's credentials directory whoever puts it there chooses.",
     ..PLAIN
 };
 
@@ -208,8 +208,8 @@ pub(super) static BATCH_SIZE: SettingDoc = SettingDoc {
     flag: Some("--batch-size"),
     env: &["UNRESERVE_BATCH_SIZE"],
     default: "found while sweeping",
-    meaning: "The most orders that one transaction may hold. A sweep uses fewer where the shop is busy.",
-    unit: "orders",
+    meaning: "The most reservations that one transaction looks at. A sweep looks at fewer at a time where the shop is busy.",
+    unit: "reservations",
     limits: Limits::Number { least: 1, most: 5_000 },
     ..PLAIN
 };
