@@ -299,9 +299,22 @@ fn in_the_background_it_sweeps_stands_still_comes_back_and_goes_without_a_trace(
     assert_eq!(record(), installed);
     expect(&run(&["restart"]), 0);
     assert_ne!(record()["process_id"], installed["process_id"]);
+    // Whoever asks from elsewhere learns of the service's own shop.
+    let state = place.path().join("state").display().to_string();
+    let elsewhere = Place::new();
+    let status = expect(&elsewhere.run(&[], &["service", "status", "--state-dir", &state]), 0);
+    assert!(status.contains(&format!("malikli at {url}")), "{status}");
+    assert!(status.contains(&format!("unreserve service logs --state-dir {state}")), "{status}");
     let output = run(&["start"]);
-    expect(&output, 75);
-    assert!(stderr(&output).contains("it runs already"), "{}", stderr(&output));
+    expect(&output, 0);
+    assert!(stderr(&output).contains("background: already running since"), "{}", stderr(&output));
+    let output = run(&["stop", "--kind", "task-scheduler"]);
+    expect(&output, 2);
+    assert!(
+        stderr(&output).contains("no service of kind `task-scheduler`; installed: background at "),
+        "{}",
+        stderr(&output)
+    );
     expect(&run(&["stop"]), 0);
     assert!(expect(&run(&["status"]), 1).contains("stopped: `unreserve service start` starts it"));
     expect(&run(&["start"]), 0);

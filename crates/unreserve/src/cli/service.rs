@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Parser;
+
 use crate::app::Context;
+use crate::cli::CommandLine;
 use crate::cli::args::FormatArgs;
 use crate::cli::service_args::{
     ServiceArgs, ServiceChangeArgs, ServiceChoice, ServiceCommand, ServiceInstallArgs, ServiceLogsArgs,
@@ -23,8 +26,9 @@ use crate::service::leftovers::{self, Left};
 use crate::service::machine::Machine;
 use crate::service::managing::{self, Log, Search, Verb, Wanted};
 use crate::service::process;
+use crate::service::quote;
 use crate::service::steps::{self, Call, Repair, Step};
-use crate::settings::{Environment, Origin, Settings};
+use crate::settings::{Environment, Origin, Settings, mask};
 
 /// Runs the command.
 pub(crate) fn run(args: &ServiceArgs, context: &Context) -> Result<Exit, Failure> {
@@ -195,15 +199,22 @@ fn shown(wanted: &Wanted, steps: &[Step], machine: &Machine) -> String {
     for launch in wanted.launches.iter().filter(|_| wanted.kind == Kind::Background) {
         let record = background::Record::of(launch);
         text.push_str(&format!(
-            "### start detached, for {}, in `{}`, with its output in {} and its record in {}\n{}\n",
+            "### start detached, for {}, in `{}`, with its output in {} and its record in {}{}\n{}\n",
             launch.subject,
             launch.directory,
             record.output.display(),
             background::record_file(Path::new(&launch.state_dir), launch.shop.as_deref()).display(),
+            variables_shown(&record.variables),
             Call::new(record.words).shown()
         ));
     }
     text
+}
+
+/// The variables that are taken along; none is a secret, and what looks like one is masked all the same.
+fn variables_shown(variables: &[(String, String)]) -> String {
+    let shown = variables.iter().map(|(name, value)| format!("{name}={}", mask(value))).collect::<Vec<_>>().join(", ");
+    if shown.is_empty() { shown } else { format!(", with these variables: {shown}") }
 }
 
 /// What the owner should know, though it is installed.
@@ -313,14 +324,26 @@ fn chosen(choice: ServiceChoice, context: &Context, machine: &Machine) -> Result
     if let Some(shop) = named_shop(context) {
         found.retain(|installed| installed.shop.as_deref() == Some(&shop));
     }
+    if found.iter().any(|one| one.scope == Scope::System)
+        && found.iter().all(|one| Some(one.kind) == found.first().map(|first| first.kind))
+    {
+        // Of one kind there may be root's own beside the system's: that one is `--user`.
+        found.retain(|one| one.scope == Scope::System);
+    }
     managing::of_one_kind(&found)?;
     Ok((search, found))
+}
+
+/// Says that there is none of this kind, and which there are.
+fn none_installed(search: &Search, machine: &Machine) -> Failure {
+    let others = managing::find(&Search { kind: None, user_only: false, ..search.clone() }, machine);
+    managing::none_installed(search.kind, &others)
 }
 
 fn uninstall(args: ServiceChangeArgs, context: &Context, machine: &Machine) -> Result<Exit, Failure> {
     let (search, found) = chosen(args.choice, context, machine)?;
     if found.is_empty() && !args.print {
-        context.printer.note("no service is installed");
+        context.printer.note(&none_installed(&search, machine).message);
     }
     let mut printed = String::new();
     for installed in &found {
@@ -366,7 +389,7 @@ fn background_shown(record: Option<&background::Record>, what: &str) -> String {
 fn control(args: ServiceChangeArgs, verb: Verb, context: &Context, machine: &Machine) -> Result<Exit, Failure> {
     let (search, found) = chosen(args.choice, context, machine)?;
     if found.is_empty() {
-        return Err(managing::none_installed());
+        return Err(none_installed(&search, machine));
     }
     let mut printed = String::new();
     for installed in &found {
@@ -377,12 +400,14 @@ fn control(args: ServiceChangeArgs, verb: Verb, context: &Context, machine: &Mac
             printed.push_str(&format!("{}\n", steps::shown(&steps)));
             continue;
         }
+        let ran = record.as_ref().is_some_and(|record| record.life() == Life::Running);
         steps::run(&steps, &Repair::default(), machine)?;
         if let Some(record) = record {
             control_background(record, verb, &search.state_dir, machine)?;
         }
         let state = managing::state(installed, &search, machine);
-        context.printer.note(&format!("{}: {state}", installed.kind.word()));
+        let already = if verb == Verb::Start && ran { "already " } else { "" };
+        context.printer.note(&format!("{}: {already}{state}", installed.kind.word()));
     }
     if args.print {
         context.printer.result(printed.trim_end())?;
@@ -397,6 +422,8 @@ fn control_background(
     machine: &Machine,
 ) -> Result<(), Failure> {
     let record = match verb {
+        // It is what was asked for, and the line about it says since when.
+        Verb::Start if record.life() == Life::Running => return Ok(()),
         Verb::Start => record,
         Verb::Stop | Verb::Restart => background::stop(record, state_dir, machine)?,
     };
@@ -412,15 +439,55 @@ fn status(choice: ServiceChoice, format: FormatArgs, context: &Context, machine:
     if let Some(shop) = named_shop(context) {
         found.retain(|installed| installed.shop.is_none() || installed.shop.as_deref() == Some(&shop));
     }
-    let status = service_status::gather(&found, &search, &shops(context), machine)?;
+    let said_again = said_again(context);
+    let recorded = found.iter().find_map(|installed| background_record(installed, &search));
+    let shops = match recorded.as_ref().map(recorded_shops) {
+        Some(Ok(shops)) => shops,
+        Some(Err(failure)) => {
+            tracing::warn!("what the service works for cannot be read: {}", failure.message);
+            shops(context)
+        }
+        None => shops(context),
+    };
+    let status = service_status::gather(&found, &search, &shops, &said_again, machine)?;
     context.printer.result(&status.written(format.format)?)?;
     Ok(if status.is_well() { Exit::Done } else { Exit::Problems })
 }
 
+/// The shops of a process of our own, by its record and not by our environment. Paths start from its directory from here on.
+fn recorded_shops(record: &background::Record) -> Result<Vec<Settings>, Failure> {
+    let command = CommandLine::try_parse_from(&record.words)
+        .map_err(|error| Failure::usage("its record cannot be understood").because(&error))?;
+    std::env::set_current_dir(&record.directory).map_err(|error| {
+        Failure::usage(format!("its directory `{}` cannot be entered", record.directory.display())).because(&error)
+    })?;
+    let ours = |name: &std::ffi::OsString| {
+        name.to_str().is_some_and(|name| name.starts_with("UNRESERVE_") || name.starts_with("DATABASE_URL"))
+    };
+    let others = std::env::vars_os().filter(|(name, _)| !ours(name));
+    let taken_along = record.variables.iter().map(|(name, value)| (name.into(), value.into()));
+    let environment = Environment::from_variables(others.chain(taken_along));
+    Ok(Settings::load_shops(&command.flags(), &environment)?)
+}
+
+/// The global options of this call, for the commands that it suggests.
+fn said_again(context: &Context) -> String {
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string();
+    let flags = &context.flags;
+    let options = [
+        ("--config", flags.config.as_ref().map(absolute)),
+        ("--env-file", flags.env_file.as_ref().map(absolute)),
+        ("--state-dir", flags.state_dir.as_ref().map(absolute)),
+        ("--shop", flags.shop.clone()),
+    ];
+    let given = options.into_iter().filter_map(|(name, value)| Some(format!(" {name} {}", quote::shell(&value?))));
+    given.collect()
+}
+
 fn logs(args: ServiceLogsArgs, context: &Context, machine: &Machine) -> Result<Exit, Failure> {
-    let (_, found) = chosen(args.choice, context, machine)?;
+    let (search, found) = chosen(args.choice, context, machine)?;
     if found.is_empty() {
-        return Err(managing::none_installed());
+        return Err(none_installed(&search, machine));
     }
     let place = Place::of_process()?;
     for installed in &found {

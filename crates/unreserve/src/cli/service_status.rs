@@ -57,7 +57,7 @@ enum Daemon {
     Alive(Option<Box<Record>>),
 }
 
-/// Asks the machine, the daemon's record and each shop's ledger.
+/// Asks the machine, the daemon's record and each shop's ledger. The suggested commands get the options that are said again.
 ///
 /// # Errors
 /// The runtime cannot be started. What cannot be asked is a part of the status.
@@ -65,6 +65,7 @@ pub(crate) fn gather(
     found: &[Installed],
     search: &Search,
     shops: &[Settings],
+    said_again: &str,
     machine: &Machine,
 ) -> Result<Status, Failure> {
     let service = |installed: &Installed| Service {
@@ -72,7 +73,7 @@ pub(crate) fn gather(
         state: managing::state(installed, search, machine),
     };
     let mut more: Vec<String> = found.iter().flat_map(|installed| managing::commands(installed, machine)).collect();
-    more.extend(["unreserve service logs", "unreserve history"].map(str::to_owned));
+    more.extend(["unreserve service logs", "unreserve history"].map(|command| format!("{command}{said_again}")));
     more.dedup();
     let shops = shops.iter().map(|settings| shop_status(settings.shop.clone(), settings)).collect();
     let of_system = found.iter().any(|one| one.scope == Scope::System && one.kind.manner() == Manner::Daemon);
@@ -87,15 +88,18 @@ fn shop_status(name: Option<String>, settings: &Settings) -> ShopStatus {
         Ok(profile) => daemon_of(&settings.state_dir.value, &opening::place(settings).unwrap_or_default(), profile),
         Err(_) => Daemon::None(None),
     };
-    let profile = profile.unwrap_or_else(|failure| failure.message);
-    let shown = name.as_ref().map_or_else(String::new, |name| format!("shop {name}: "));
-    let mut status = ShopStatus {
-        name,
-        title: format!("{shown}{profile} at {database}"),
-        daemon,
-        last_sweep: Ok(None),
-        orders_set_aside: 0,
+    let place = if database.is_empty() { "no database is set".to_owned() } else { database };
+    let (title, refused) = match profile {
+        Ok(profile) => (format!("{profile} at {place}"), None),
+        Err(failure) => (place, Some(failure.message)),
     };
+    let shown = name.as_ref().map_or_else(String::new, |name| format!("shop {name}: "));
+    let mut status =
+        ShopStatus { name, title: format!("{shown}{title}"), daemon, last_sweep: Ok(None), orders_set_aside: 0 };
+    if let Some(refused) = refused {
+        status.last_sweep = Err(refused);
+        return status;
+    }
     match block_on(ledger(settings)) {
         Ok((sweep, set_aside)) => {
             status.last_sweep = Ok(sweep.map(Box::new));

@@ -150,7 +150,11 @@ pub(crate) fn start(
         return Err(Failure::new(Exit::AlreadyRunning, format!("it runs already, as process {}", record.process_id))
             .hint("`unreserve service restart` starts it anew"));
     }
-    machine.write(&record_file(state_dir, record.shop.as_deref()), b"", 0o600)?;
+    machine.write(&record_file(state_dir, record.shop.as_deref()), b"", 0o600).map_err(|refused| {
+        let mut failure = Failure::usage(format!("cannot write into the state directory `{}`", state_dir.display()));
+        failure.causes = refused.causes;
+        failure.hint("name one that you may write with `--state-dir DIR`")
+    })?;
     let mut child = spawn(&record, detach)?;
     record.process_id = child.id();
     record.started_at = clock::utc_now();
@@ -189,7 +193,10 @@ fn watch(child: &mut Child, record: &Record) -> Result<(), Failure> {
             let mut failure = Failure::new(Exit::Problems, format!("it ended at once ({how})"));
             let said = fs::read_to_string(&record.output).unwrap_or_default();
             failure.causes.extend(said.lines().filter(|line| !line.trim().is_empty()).take(10).map(str::to_owned));
-            return Err(failure.hint(format!("its log is `{}`", record.log.display())));
+            return Err(failure.hint(format!(
+                "what it said is in `{}`; `unreserve service logs` shows it with its log",
+                record.output.display()
+            )));
         }
         clock::pause_briefly();
     }

@@ -184,6 +184,10 @@ fn command(launch: &Launch) -> Result<String, Failure> {
 
 /// The user's crontab; nothing where there is none.
 fn read(machine: &Machine) -> Result<String, Failure> {
+    // Nothing is installed where it is missing; what would be is shown.
+    if machine.find("crontab").is_none() {
+        return Ok(String::new());
+    }
     let said = machine.run(&Call::new(["crontab", "-l"]))?;
     if said.success && said.stdout.contains(char::REPLACEMENT_CHARACTER) {
         return Err(Failure::usage("the user's crontab is not in UTF-8, and would not come back as it was")
@@ -362,6 +366,19 @@ esac"#;
             done(&desk, &uninstall(&found[0], &desk.machine).unwrap());
             assert_eq!(table(&desk).as_deref(), theirs);
         }
+    }
+
+    #[test]
+    fn without_a_crontab_command_it_can_be_shown_and_is_not_installed() {
+        let desk = Desk::new();
+        let steps = install(Scope::User, &Account::Caller, None, &[launch()], &desk.machine).unwrap();
+        assert!(crate::service::steps::shown(&steps).contains("*/5 * * * *"));
+        // Cron's directory is root's; a user's own block needs the command.
+        desk.machine.write(Path::new("/etc/cron.d/theirs"), b"", 0o644).unwrap();
+        Kind::Cron.check_manager(Scope::System, &desk.machine).unwrap();
+        let failure = Kind::Cron.check_manager(Scope::User, &desk.machine).unwrap_err();
+        assert!(failure.hints.iter().any(|hint| hint.contains("install -y cron")), "{:?}", failure.hints);
+        assert!(failure.hints.iter().any(|hint| hint.contains("--kind background")), "{:?}", failure.hints);
     }
 
     #[test]

@@ -121,7 +121,8 @@ impl Kind {
                 }
             }
             Self::Cron => {
-                if machine.find("crontab").is_none() && !machine.exists(Path::new(cron::DIRECTORY)) {
+                let by_file = scope == Scope::System && machine.is_root() && machine.exists(Path::new(cron::DIRECTORY));
+                if machine.find("crontab").is_none() && !by_file {
                     return Err(Failure::usage("there is no cron on this machine, so nothing was installed")
                         .hint("install it, on Debian or Ubuntu with: sudo apt-get install -y cron")
                         .hint(print));

@@ -276,7 +276,12 @@ pub(crate) fn cron_is_running(machine: &Machine) -> bool {
 }
 
 /// Says that there is none.
-pub(crate) fn none_installed() -> Failure {
+pub(crate) fn none_installed(kind: Option<Kind>, others: &[Installed]) -> Failure {
+    if let (Some(kind), false) = (kind, others.is_empty()) {
+        let places: Vec<String> = others.iter().map(|one| format!("{} at {}", one.kind.word(), one.place)).collect();
+        return Failure::usage(format!("no service of kind `{}`; installed: {}", kind.word(), places.join(", ")))
+            .hint("leave `--kind` out, or name the kind that is installed");
+    }
     Failure::usage("no service is installed")
         .hint("`unreserve service install` installs one; `unreserve service install --print` shows it first")
 }
