@@ -184,7 +184,7 @@ fn bench(arguments: &Arguments) -> Result<(), Failure> {
     });
     if !arguments.quick && arguments.only.is_none() {
         let path = root.join(DOCUMENT);
-        let text = document::document(&Machine::read(&root, &postgres)?, &figures, &goals);
+        let text = document::document(&Machine::read(&root, &postgres, DOCUMENT)?, &figures, &goals);
         std::fs::write(&path, text).map_err(BenchError::file(&path))?;
         say::line(&format!("wrote {DOCUMENT}"));
     }

@@ -104,7 +104,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let missed = goals.iter().filter(|goal| goal.verdict == super::goals::Verdict::Missed).count();
     if !arguments.quick {
         let path = root.join(PAGE);
-        let text = page::page(&Machine::read(&root, &postgres)?, scale, &seen, &goals);
+        let text = page::page(&Machine::read(&root, &postgres, PAGE)?, scale, &seen, &goals);
         std::fs::write(&path, text).map_err(BenchError::file(&path))?;
         say::line(&format!("wrote {PAGE}"));
     }

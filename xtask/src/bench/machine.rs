@@ -7,7 +7,7 @@ use super::database::Database;
 use crate::Failure;
 use crate::programs::output;
 
-/// The document that this command writes; it alone makes no tree dirty.
+/// The document that this command writes.
 pub(super) const DOCUMENT: &str = "docs/BENCHMARKS.md";
 
 /// What stands above the tables.
@@ -21,13 +21,14 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn read(root: &Path, database: &Database) -> Result<Self, Failure> {
+    /// Reads everything; `page` is the one that is being written, and makes no tree dirty.
+    pub(super) fn read(root: &Path, database: &Database, page: &str) -> Result<Self, Failure> {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         Ok(Self {
             processor: processor(&read("/proc/cpuinfo")),
             memory: memory(&read("/proc/meminfo")),
             postgres: database.value("SELECT current_setting('server_version')")?,
-            commit: commit(root, DOCUMENT)?,
+            commit: commit(root, page)?,
             date: database.value("SELECT to_char(now(), 'YYYY-MM-DD')")?,
         })
     }
