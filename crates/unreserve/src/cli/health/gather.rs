@@ -118,8 +118,8 @@ async fn fit(
 
 /// What this machine's files say of its daemon. The record alone says nothing of whether it lives: its lock does.
 fn daemon(settings: &Settings, profile: &str) -> Fact<DaemonSeen> {
-    let database = settings.database_url.as_ref().map_or_else(String::new, |url| url.value.masked());
-    let lock_file = settings.state_dir.value.join(lock::file_name(Purpose::Daemon, &database, profile));
+    let here = opening::place(settings).unwrap_or_default();
+    let lock_file = settings.state_dir.value.join(lock::file_name(Purpose::Daemon, &here, profile));
     let place = path_beside(&lock_file);
     let record = match std::fs::read_to_string(&place) {
         Ok(text) => match serde_json::from_str::<Record>(&text) {

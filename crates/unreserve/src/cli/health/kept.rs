@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use unreserve_engine::report::health::Run;
 
 use crate::lock::{self, Purpose};
+use crate::opening;
 use crate::settings::Settings;
 
 /// So many runs are kept of each shop, the newest.
@@ -13,10 +14,10 @@ pub(crate) const RUNS: usize = 1_000;
 
 /// Where the runs of a shop are kept: beside its locks.
 pub(crate) fn place(settings: &Settings) -> PathBuf {
-    let database = settings.database_url.as_ref().map_or_else(String::new, |url| url.value.masked());
+    let place = opening::place(settings).unwrap_or_default();
     let profile = settings.profile.as_ref().map_or("", |profile| profile.value.as_str());
     let whose: String = settings.shop.as_deref().unwrap_or(profile).chars().map(plain).collect();
-    let name = lock::file_name(Purpose::Daemon, &database, &whose).with_extension("jsonl");
+    let name = lock::file_name(Purpose::Daemon, &place, &whose).with_extension("jsonl");
     let name = name.to_string_lossy().replacen("daemon-", "health-", 1);
     settings.state_dir.value.join(name)
 }
