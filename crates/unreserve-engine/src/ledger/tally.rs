@@ -31,6 +31,23 @@ pub struct Tally {
     pub stock: Vec<StockTally>,
 }
 
+impl Tally {
+    /// The sums of all its days.
+    #[must_use]
+    pub fn sum(&self) -> DayTally {
+        self.days.values().fold(DayTally::default(), |sum, day| DayTally {
+            sweeps: sum.sweeps.saturating_add(day.sweeps),
+            sweeps_well: sum.sweeps_well.saturating_add(day.sweeps_well),
+            reservations: sum.reservations.saturating_add(day.reservations),
+            units: sum.units.saturating_add(day.units),
+            orders_cancelled: sum.orders_cancelled.saturating_add(day.orders_cancelled),
+            drift: sum.drift.saturating_add(day.drift),
+            lost_unit_millis: sum.lost_unit_millis.saturating_add(day.lost_unit_millis),
+            back_unit_millis: sum.back_unit_millis.saturating_add(day.back_unit_millis),
+        })
+    }
+}
+
 /// The sums of one day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DayTally {

@@ -189,7 +189,7 @@ pub struct PeriodReport {
 pub fn report_period(profile: &str, days: Days, tally: &Tally, outlook: &Outlook, count_limit: u64) -> PeriodReport {
     let all = days.from.series(1.day()).take_while(|day| *day <= days.to);
     let of_day = |day: Date| tally.days.get(&number_of(day)).copied().unwrap_or_default();
-    let sum = tally.days.values().fold(DayTally::default(), |sum, day| add(&sum, day));
+    let sum = tally.sum();
     let stock = |row: &StockTally| StockReport {
         stock: row.stock.clone(),
         reservations_released: row.reservations,
@@ -208,19 +208,6 @@ pub fn report_period(profile: &str, days: Days, tally: &Tally, outlook: &Outlook
         },
         days: all.map(|day| DayReport { day, figures: figures(&of_day(day)) }).collect(),
         most_released_stock: tally.stock.iter().map(stock).collect(),
-    }
-}
-
-fn add(sum: &DayTally, day: &DayTally) -> DayTally {
-    DayTally {
-        sweeps: sum.sweeps.saturating_add(day.sweeps),
-        sweeps_well: sum.sweeps_well.saturating_add(day.sweeps_well),
-        reservations: sum.reservations.saturating_add(day.reservations),
-        units: sum.units.saturating_add(day.units),
-        orders_cancelled: sum.orders_cancelled.saturating_add(day.orders_cancelled),
-        drift: sum.drift.saturating_add(day.drift),
-        lost_unit_millis: sum.lost_unit_millis.saturating_add(day.lost_unit_millis),
-        back_unit_millis: sum.back_unit_millis.saturating_add(day.back_unit_millis),
     }
 }
 

@@ -21,16 +21,7 @@ fn days_round(now: Timestamp, before: i64) -> Result<TallyQuery, Failure> {
 async fn sum(shop: &mut dyn CheckedShop, query: &TallyQuery) -> Result<(Tally, DayTally), Failure> {
     let tally = shop.tally(query).await?;
     // A test that runs at midnight has two days.
-    let all = tally.days.values().fold(DayTally::default(), |sum, day| DayTally {
-        sweeps: sum.sweeps.saturating_add(day.sweeps),
-        sweeps_well: sum.sweeps_well.saturating_add(day.sweeps_well),
-        reservations: sum.reservations.saturating_add(day.reservations),
-        units: sum.units.saturating_add(day.units),
-        orders_cancelled: sum.orders_cancelled.saturating_add(day.orders_cancelled),
-        drift: sum.drift.saturating_add(day.drift),
-        lost_unit_millis: sum.lost_unit_millis.saturating_add(day.lost_unit_millis),
-        back_unit_millis: sum.back_unit_millis.saturating_add(day.back_unit_millis),
-    });
+    let all = tally.sum();
     Ok((tally, all))
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 use unreserve_engine::sweep::{Clock, Stop};
-use unreserve_engine::watch::{Ended, Trouble, Watching, watch};
+use unreserve_engine::watch::{Ended, Watching, watch};
 
 use super::bell::Bell;
 use super::post::{Shared, ShopPost};
@@ -23,9 +23,6 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(300);
 
 /// At most so many shops that are files are open at once.
 const FILES: usize = 16;
-
-/// A watch that broke down is begun anew so much later.
-const ANEW: Duration = Duration::from_secs(5);
 
 /// A shop of which nothing was heard for so long, beyond its rest, hangs.
 const SILENT: Duration = Duration::from_secs(45);
@@ -55,11 +52,10 @@ pub(super) struct Crew {
     files: Arc<Semaphore>,
     members: BTreeMap<Name, Member>,
     tasks: JoinSet<End>,
-    names: std::collections::HashMap<tokio::task::Id, Name>,
     /// Whether the daemon is to end.
     ending: bool,
-    /// Why the last one that cannot go on ended.
-    last_trouble: Option<(Ended, Trouble)>,
+    /// How the last one that cannot go on has ended.
+    last_end: Option<Ended>,
 }
 
 impl Crew {
@@ -71,9 +67,8 @@ impl Crew {
             files: Arc::new(Semaphore::new(FILES)),
             members: BTreeMap::new(),
             tasks: JoinSet::new(),
-            names: std::collections::HashMap::new(),
             ending: false,
-            last_trouble: None,
+            last_end: None,
         }
     }
 
@@ -81,7 +76,7 @@ impl Crew {
     pub(super) fn start(&mut self, shops: Vec<Settings>) {
         let must_fit = shops.len() == 1;
         for settings in shops {
-            self.begin(settings.shop.clone().unwrap_or_default(), settings, must_fit, Duration::ZERO);
+            self.begin(settings.shop.clone().unwrap_or_default(), settings, must_fit);
         }
     }
 
@@ -100,16 +95,16 @@ impl Crew {
             self.members.iter().filter(|(_, member)| !member.runs).map(|(name, _)| name.clone()).collect();
         for name in resting {
             if let Some(settings) = self.members.get_mut(&name).and_then(|member| member.next.take()) {
-                self.begin(name, settings, false, Duration::ZERO);
+                self.begin(name, settings, false);
             }
         }
         for (name, settings) in wanted {
-            self.begin(name, settings, false, Duration::ZERO);
+            self.begin(name, settings, false);
         }
     }
 
-    fn begin(&mut self, name: Name, settings: Settings, must_fit: bool, wait: Duration) {
-        self.last_trouble = None;
+    fn begin(&mut self, name: Name, settings: Settings, must_fit: bool) {
+        self.last_end = None;
         let interval = settings.interval.as_ref().map_or(INTERVAL, |interval| interval.value);
         let shared = Shared {
             clock: self.clock,
@@ -132,48 +127,35 @@ impl Crew {
         let mut post = ShopPost::new(settings, shared, started_at, interval);
         let whose = name.clone();
         let work = async move {
-            clock.sleep(wait).await;
             let ended = watch(&mut post, &clock, &watching).await;
             (whose, ended)
         };
-        let handle = self.tasks.spawn_local(work.instrument(span));
-        self.names.insert(handle.id(), name.clone());
+        self.tasks.spawn_local(work.instrument(span));
         self.members.insert(name, member);
     }
 
     /// Waits until a watch ends, and begins it anew where it has to go on. Never ends where none is under way.
     pub(super) async fn next_end(&mut self) {
-        let Some(joined) = self.tasks.join_next_with_id().await else {
+        let Some(joined) = self.tasks.join_next().await else {
             return std::future::pending().await;
         };
         let (name, ended) = match joined {
-            Ok((id, (name, ended))) => {
-                self.names.remove(&id);
-                (name, Some(ended))
-            }
-            Err(error) => {
-                let Some(name) = self.names.remove(&error.id()) else { return };
-                tracing::error!(event = "broke_down", shop = name, "the watch of this shop broke down: {error}");
-                (name, None)
-            }
+            Ok(end) => end,
+            // A fault of ours ends the daemon, as it does where panics abort: whoever has started it begins it anew.
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return,
+            },
         };
         let Some(member) = self.members.get_mut(&name) else { return };
         member.runs = false;
-        let next = member.next.take();
-        match (next, ended) {
+        match (member.next.take(), ended) {
             _ if self.ending => {}
-            (Some(settings), _) => self.begin(name, settings, false, Duration::ZERO),
-            (None, None) => {
-                let settings = member.settings.clone();
-                self.begin(name, settings, false, ANEW);
-            }
-            (None, Some(Ended::Stopped)) => {
+            (Some(settings), _) => self.begin(name, settings, false),
+            (None, Ended::Stopped) => {
                 self.members.remove(&name);
             }
-            (None, Some(ended)) => {
-                let (Ended::Unfit(trouble) | Ended::Broken(trouble)) = &ended else { return };
-                self.last_trouble = Some((ended.clone(), trouble.clone()));
-            }
+            (None, ended) => self.last_end = Some(ended),
         }
     }
 
@@ -195,7 +177,7 @@ impl Crew {
             .map(|(name, member)| (name.clone(), member.settings.clone()))
             .collect();
         for (name, settings) in halted {
-            self.begin(name, settings, false, Duration::ZERO);
+            self.begin(name, settings, false);
         }
         self.members.values().for_each(|member| member.bell.sweep());
     }
@@ -205,9 +187,9 @@ impl Crew {
         self.tasks.is_empty()
     }
 
-    /// Why nobody can go on, where that is so.
-    pub(super) fn trouble(&self) -> Option<&(Ended, Trouble)> {
-        self.last_trouble.as_ref()
+    /// How the last one that cannot go on has ended; nothing where there is none.
+    pub(super) fn last_end(&self) -> Option<&Ended> {
+        self.last_end.as_ref()
     }
 
     /// Whether every shop's watch reached its database not long ago, or rests for a bounded time.

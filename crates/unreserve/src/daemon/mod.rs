@@ -17,7 +17,7 @@ use crew::Crew;
 pub(crate) use crew::INTERVAL;
 use signals::{Asked, Signals};
 use unreserve_engine::sweep::Clock;
-use unreserve_engine::watch::{Ended, Trouble};
+use unreserve_engine::watch::Ended;
 
 use crate::clock::ProcessClock;
 use crate::exit::Exit;
@@ -94,8 +94,8 @@ impl Daemon {
                     Asked::Sweep => self.crew.sweep(),
                 },
                 () = self.crew.next_end() => {
-                    if self.crew.is_idle() && let Some((ended, trouble)) = self.crew.trouble() {
-                        return Err(failure(ended, trouble));
+                    if self.crew.is_idle() && let Some(failure) = self.crew.last_end().and_then(failure) {
+                        return Err(failure);
                     }
                 }
                 () = self.clock.sleep(TICK) => {}
@@ -156,11 +156,16 @@ impl Daemon {
     }
 }
 
-fn failure(ended: &Ended, trouble: &Trouble) -> Failure {
-    let exit = if matches!(ended, Ended::Broken(_)) { Exit::Halted } else { Exit::Usage };
+/// The failure that a watch which cannot go on ends the daemon with.
+fn failure(ended: &Ended) -> Option<Failure> {
+    let (exit, trouble) = match ended {
+        Ended::Stopped => return None,
+        Ended::Unfit(trouble) => (Exit::Usage, trouble),
+        Ended::Broken(trouble) => (Exit::Halted, trouble),
+    };
     let failure = Failure::new(exit, trouble.text.clone());
-    match &trouble.hint {
+    Some(match &trouble.hint {
         Some(hint) => failure.hint(hint.clone()),
         None => failure,
-    }
+    })
 }
