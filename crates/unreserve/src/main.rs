@@ -6,6 +6,7 @@ mod clock;
 mod daemon;
 mod exit;
 mod failure;
+mod health;
 mod lock;
 mod log_file;
 mod logging;

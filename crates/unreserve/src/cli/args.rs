@@ -169,7 +169,7 @@ pub(crate) struct HealthArgs {
     #[arg(long, value_name = "CHECK,...", value_delimiter = ',', value_parser = check_id)]
     pub(crate) only: Vec<CheckId>,
     /// More due orders than this are a warning, ten times as many critical, 1 to 1000000
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = crate::health::ALERT_THRESHOLD, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) alert_threshold: u64,
     /// How often a sweep is to come; two intervals without one are a warning, five critical [default: 5m]
     #[arg(long, value_name = "SPAN")]

@@ -1,13 +1,11 @@
 //! `health`: how every shop is, once or again and again, and since when.
 
-mod gather;
-mod kept;
 mod nagios;
 mod text;
 
 use serde::Serialize;
 use tokio::task::LocalSet;
-use unreserve_engine::report::health::{Episode, HealthReport, Run, Status, episodes, report_health};
+use unreserve_engine::report::health::{Episode, HealthReport, Status, episodes};
 use unreserve_engine::sweep::Clock;
 
 use crate::app::Context;
@@ -15,6 +13,7 @@ use crate::cli::args::{HealthArgs, HealthFormat};
 use crate::clock::{ProcessClock, utc_now};
 use crate::exit::{Exit, HealthExit};
 use crate::failure::Failure;
+use crate::health::{self, kept};
 use crate::opening::{self, block_on};
 use crate::printer::Printer;
 use crate::settings::Settings;
@@ -72,19 +71,15 @@ type Reports<'a> = Vec<(&'a Settings, HealthReport)>;
 
 /// Looks at every shop at once, so that one that does not answer delays no other, and keeps what was seen.
 async fn look<'a>(args: &HealthArgs, shops: &'a [Settings]) -> Result<Reports<'a>, Failure> {
-    let threshold = args.alert_threshold;
     let begun = shops.iter().map(|shop| {
-        let settings = shop.clone();
-        (shop, tokio::task::spawn_local(async move { gather::gather(&settings, threshold).await }))
+        let (settings, threshold, only) = (shop.clone(), args.alert_threshold, args.only.clone());
+        (shop, tokio::task::spawn_local(async move { health::look(&settings, threshold, &only).await }))
     });
     let mut reports = Vec::with_capacity(shops.len());
-    for (shop, facts) in begun.collect::<Vec<_>>() {
-        let facts = facts.await.map_err(|error| Failure::new(Exit::Halted, "a look was broken off").because(&error))?;
-        let report = report_health(&facts, &args.only);
-        let place = kept::place(shop);
-        if let Err(error) = kept::add(&place, Run::of(&report, utc_now())) {
-            tracing::warn!(event = "not_kept", "this run cannot be kept in `{}`: {error}", place.display());
-        }
+    for (shop, report) in begun.collect::<Vec<_>>() {
+        let report =
+            report.await.map_err(|error| Failure::new(Exit::Halted, "a look was broken off").because(&error))?;
+        health::keep(shop, &report);
         reports.push((shop, report));
     }
     Ok(reports)

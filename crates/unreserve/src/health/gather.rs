@@ -1,4 +1,4 @@
-//! Finds out what `health` judges: from the database, the profile, and the files of this machine's daemon.
+//! Finds out what is judged: from the database, the profile, and the files of this machine's daemon.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::profiles;
 use crate::settings::Settings;
 
 /// Everything that can be found out of one shop. What cannot is told as such: nothing here fails.
-pub(crate) async fn gather(settings: &Settings, alert_threshold: u64) -> HealthFacts {
+pub(super) async fn gather(settings: &Settings, alert_threshold: u64) -> HealthFacts {
     let mut facts = HealthFacts {
         alert_threshold,
         interval: settings.interval.as_ref().map_or(INTERVAL, |interval| interval.value),
