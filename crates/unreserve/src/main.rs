@@ -18,6 +18,7 @@ mod service;
 mod settings;
 mod sweeping;
 mod table;
+mod web;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,3 @@
+//! The page and its JSON API: what is shown, and who serves it.
+
+pub(crate) mod view;
