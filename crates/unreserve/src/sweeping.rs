@@ -1,5 +1,6 @@
 //! One sweep and its report, as the command and the daemon run it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use unreserve_engine::ledger::{BatchRecord, HistoryQuery, SetAside};
@@ -7,10 +8,12 @@ use unreserve_engine::model::{Holder, SweepId};
 use unreserve_engine::report::{SweepReport, report_sweep};
 use unreserve_engine::shop::{CheckedShop, ShopError};
 use unreserve_engine::sweep::{Observer, Progress, Stop, SweepError, SweepOutcome, SweepRequest, sweep};
+use unreserve_engine::watch::Trouble;
 
 use crate::clock::ProcessClock;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::hub::{Line, News, SweepResult, Swept};
 use crate::opening::{shop_failure, sweep_failure};
 use crate::settings::Settings;
 
@@ -62,16 +65,39 @@ impl From<NotTold> for Failure {
     }
 }
 
-/// Sweeps, and reads the report from the ledger. An error it stopped on after its first batch comes beside the report.
+/// A sweep's report, and the error it stopped on after its first batch.
+pub(crate) type Reported = (Arc<SweepReport>, Option<SweepError>);
+
+/// Sweeps, reads the report from the ledger, and tells everybody how it ended. An error it stopped on after its first
+/// batch comes beside the report.
 pub(crate) async fn sweep_and_report(
     shop: &mut dyn CheckedShop,
     request: &SweepRequest,
-    settings: &Settings,
-    changes: Changes,
-    observer: &mut dyn Observer,
-) -> Result<(SweepReport, Option<SweepError>), NotTold> {
-    let outcome = sweep(shop, &ProcessClock::new(), request, observer).await.map_err(NotTold::Sweep)?;
-    let report = read_back(shop, &outcome, settings, changes).await;
+    (settings, changes): (&Settings, Changes),
+    line: &Line,
+    progressed: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Reported, NotTold> {
+    line.tell(News::SweepBegan);
+    let mut observer = Logged { line, progressed };
+    let outcome = match sweep(shop, &ProcessClock::new(), request, &mut observer).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            line.tell(ended(result_of(&error), None, Some(one_line(&error))));
+            return Err(NotTold::Sweep(error));
+        }
+    };
+    let report = read_back(shop, &outcome, settings, changes).await.map(Arc::new);
+    let result = match &outcome.stopped_by {
+        Some(error) => result_of(error),
+        None if outcome.facts.set_aside > 0 => SweepResult::Problems,
+        None => SweepResult::Done,
+    };
+    let error = match (&outcome.stopped_by, &report) {
+        (Some(error), _) => Some(one_line(error)),
+        (None, Err(failure)) => Some(failure.in_one_line()),
+        (None, Ok(_)) => None,
+    };
+    line.tell(ended(result, report.as_ref().ok().cloned(), error));
     match (report, outcome.stopped_by) {
         (Ok(report), stopped_by) => {
             log(&report);
@@ -81,6 +107,23 @@ pub(crate) async fn sweep_and_report(
         (Err(_), Some(error)) => Err(NotTold::Sweep(error)),
         (Err(failure), None) => Err(NotTold::Report(failure)),
     }
+}
+
+fn ended(result: SweepResult, report: Option<Arc<SweepReport>>, error: Option<String>) -> News {
+    News::Swept(Arc::new(Swept { result, report, error }))
+}
+
+/// How a sweep ended that stopped on this.
+fn result_of(error: &SweepError) -> SweepResult {
+    match error {
+        SweepError::TooMany { .. } => SweepResult::TooMany,
+        SweepError::Held { .. } => SweepResult::Held,
+        _ => SweepResult::Failed,
+    }
+}
+
+fn one_line(error: &SweepError) -> String {
+    Trouble::from(error).text
 }
 
 /// The report, from what stands in the ledger.
@@ -103,6 +146,11 @@ async fn read_back(
     Ok(report_sweep(outcome, record, entries.as_deref(), &database(settings)))
 }
 
+/// The payment guards of a shop, by their names: each can be the reason why an order is left alone.
+pub(crate) fn guards(shop: &dyn CheckedShop) -> Arc<[String]> {
+    shop.plan().guards.iter().map(|guard| guard.name.clone()).collect()
+}
+
 /// The database's address, its password masked.
 pub(crate) fn database(settings: &Settings) -> String {
     settings.database_url.as_ref().map_or_else(String::new, |url| url.value.masked())
@@ -116,18 +164,26 @@ pub(crate) fn log(report: &SweepReport) {
         drift_units = report.drift_units, batches = report.batches, duration_ms = report.duration_ms, "sweep done");
 }
 
-/// Logs what happens while a sweep runs, and tells somebody how far it has come.
-pub(crate) struct Logged<F: FnMut(Progress) + Send>(pub(crate) F);
+/// Logs and tells what happens while a sweep runs, and how far it has come.
+struct Logged<'a> {
+    line: &'a Line,
+    progressed: &'a mut (dyn FnMut(Progress) + Send),
+}
 
-impl<F: FnMut(Progress) + Send> Observer for Logged<F> {
+impl Observer for Logged<'_> {
     fn progressed(&mut self, progress: Progress) {
-        (self.0)(progress);
+        (self.progressed)(progress);
     }
 
     fn committed(&mut self, record: &BatchRecord, took: Duration) {
         tracing::debug!(event = "batch", batch_id = %record.batch_id, reservations_released = record.reservations,
             units_released = record.units, orders_cancelled = record.orders_cancelled,
             duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "batch committed");
+        self.line.tell(News::Committed { record: *record, took });
+    }
+
+    fn released(&mut self, overdue_micros: &[i64]) {
+        self.line.released(overdue_micros);
     }
 
     fn failed(&mut self, error: &ShopError, orders: usize) {
@@ -138,6 +194,10 @@ impl<F: FnMut(Progress) + Send> Observer for Logged<F> {
             error.code = error.code,
             "a batch was rolled back and is tried again: {error}"
         );
+        // Without orders it is what was left alone that could not be counted, and no batch.
+        if orders > 0 {
+            self.line.tell(News::BatchFailed { class: error.kind.word() });
+        }
     }
 
     fn put_aside(&mut self, order: &SetAside) {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::ledger::{BatchRecord, Entry, EntryKind, EntryRecord, SweepRecord};
 use crate::model::{Quantity, SweepId};
+use crate::shop::Outlook;
 use crate::sweep::{ProtectedOrder, SweepOutcome};
 
 /// One reservation that was released, or would be.
@@ -73,6 +74,9 @@ pub struct SweepReport {
     /// The first of the orders left alone, for people.
     #[serde(skip)]
     pub protected_orders: Vec<ProtectedOrder>,
+    /// What lay ahead when it ended, for metrics; nothing where that was not counted.
+    #[serde(skip)]
+    pub ahead: Option<Outlook>,
 }
 
 /// The report of a sweep, from what stands in the ledger.
@@ -105,6 +109,7 @@ pub fn report_sweep(
         remaining_due: outcome.facts.remaining_due,
         changes: entries.map(|entries| entries.iter().filter_map(recorded).collect()),
         protected_orders: outcome.facts.protected_orders.clone(),
+        ahead: outcome.facts.ahead,
     }
 }
 
@@ -141,6 +146,7 @@ pub fn report_dry(
         remaining_due: outcome.facts.remaining_due,
         changes: entries.map(|entries| entries.iter().filter_map(planned).collect()),
         protected_orders: outcome.facts.protected_orders.clone(),
+        ahead: outcome.facts.ahead,
     }
 }
 

@@ -35,6 +35,23 @@ pub enum ShopErrorKind {
 }
 
 impl ShopErrorKind {
+    /// Every kind.
+    pub const ALL: [Self; 13] = [
+        Self::Retry,
+        Self::LockTimeout,
+        Self::Disconnected,
+        Self::Permission,
+        Self::ReadOnly,
+        Self::Full,
+        Self::SchemaChanged,
+        Self::Constraint,
+        Self::Invariant,
+        Self::Fenced,
+        Self::Refused,
+        Self::Ambiguous,
+        Self::Other,
+    ];
+
     /// The word in logs and metrics.
     #[must_use]
     pub fn word(self) -> &'static str {

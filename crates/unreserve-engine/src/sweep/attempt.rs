@@ -15,6 +15,8 @@ use crate::shop::{Batch, BatchStart, CheckedShop, Committed, Selection, ShopErro
 pub(super) struct Done {
     /// What the ledger has of it; nothing where there was nothing to write.
     pub(super) record: Option<BatchRecord>,
+    /// How long each reservation that it released was overdue, in microseconds.
+    pub(super) overdue_micros: Vec<i64>,
     /// Orders left alone: key, number, reason.
     pub(super) protected: Vec<(Key, Option<String>, String)>,
     /// Orders left for later because somebody holds a stock row of theirs.
@@ -122,6 +124,7 @@ async fn work(
     }
     if !releases.is_empty() {
         done.released = u64::try_from(releases.len()).unwrap_or(u64::MAX);
+        done.overdue_micros = releases.iter().flat_map(|release| &release.due).map(|due| due.overdue_micros).collect();
         done.record = Some(write(batch, plan, batch_id, (&releases, &rows)).await?);
     }
     Ok(done)

@@ -38,6 +38,9 @@ pub trait Observer: Send {
     /// A batch was committed.
     fn committed(&mut self, record: &BatchRecord, took: Duration);
 
+    /// That batch released so many reservations, each so many microseconds after its expiry.
+    fn released(&mut self, _overdue_micros: &[i64]) {}
+
     /// A batch of so many orders failed, and will be tried again in another form.
     fn failed(&mut self, error: &ShopError, orders: usize);
 

@@ -66,6 +66,8 @@ pub struct Facts {
     pub oldest_overdue_micros: i64,
     /// Whether something due was left.
     pub remaining_due: bool,
+    /// What lay ahead when the sweep ended; nothing where that was not counted.
+    pub ahead: Option<Outlook>,
 }
 
 impl Facts {
@@ -279,6 +281,7 @@ async fn leftovers(
             return Ok(());
         }
     };
+    facts.ahead = Some(left.outlook);
     let busy = facts.protected.get("busy").copied().unwrap_or(0);
     facts.remaining_due = left.outlook.due_orders > 0;
     let rest = left.outlook.due_orders.saturating_sub(busy);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::trouble::Trouble;
 use crate::model::Holder;
-use crate::shop::CheckedShop;
+use crate::shop::{CheckedShop, Outlook};
 
 /// A shop that was opened, or what kept it from that.
 pub type Opened<'a, 's> = Pin<Box<dyn Future<Output = Result<Box<dyn CheckedShop + 's>, Trouble>> + 'a>>;
@@ -91,6 +91,9 @@ pub trait Post<'s> {
     /// Rests so long, or until somebody calls. Where the process was suspended meanwhile, or its wall clock was set, that
     /// is a reason to look: what is known of the next expiry no longer holds.
     fn rest(&mut self, rest: Duration) -> Pin<Box<dyn Future<Output = Nudge> + '_>>;
+
+    /// Is told what lies ahead, whenever the database was asked.
+    fn looked(&mut self, _outlook: &Outlook) {}
 
     /// Is told how the shop stands, after every look.
     fn tell(&mut self, standing: &Standing);

@@ -10,8 +10,8 @@ use super::trouble::{Trouble, TroubleKind};
 use crate::shop::{Acquired, CheckedShop, InstallState};
 use crate::sweep::{Clock, Stop, SweepError};
 
-/// Due orders are counted no further: one is reason enough to sweep.
-const COUNTED: u64 = 100;
+/// Due orders are counted no further: one is reason enough to sweep, and this many are enough for any alert.
+const COUNTED: u64 = 1_000;
 
 /// A shop is opened anew so often, so that the plan is checked again even where no statement fails.
 const REOPEN: Duration = Duration::from_secs(900);
@@ -206,6 +206,7 @@ impl<'s> Watch<'_, 's> {
     /// What lies ahead, and the database's now, in one answer.
     async fn ask(&mut self, shop: &mut (dyn CheckedShop + 's)) -> Result<Ahead, Trouble> {
         let outlook = shop.outlook(COUNTED).await.map_err(|error| Trouble::from(&error))?;
+        self.post.looked(&outlook);
         let asked_at = self.clock.elapsed();
         let expires_at = expires_in(&outlook).map(|until| asked_at.saturating_add(until));
         let ahead = Ahead { asked_at, due: outlook.due_orders, next_expiry: outlook.next_expiry, expires_at };

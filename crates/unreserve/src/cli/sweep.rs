@@ -11,13 +11,15 @@ use crate::cli::args::{Format, SweepArgs};
 use crate::cli::named::named_json;
 use crate::cli::sweep_text;
 use crate::clock::ProcessClock;
+use crate::daemon::sweeps_every;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::hub::{Hub, Line};
 use crate::lock::{Lock, Purpose};
 use crate::opening::{self, block_on, sweep_failure};
 use crate::printer::{Printer, Progress};
 use crate::profiles;
-use crate::sweeping::{Changes, Logged, database, log, request, sweep_and_report};
+use crate::sweeping::{Changes, Reported, database, log, request, sweep_and_report};
 
 /// Runs the command.
 pub(crate) fn run(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> {
@@ -37,7 +39,8 @@ fn one(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> {
         let profile = profiles::load(&context.settings)?.profile.name;
         let lock = Lock::take(Purpose::Sweep, &context.settings.state_dir.value, &place, &profile)?;
         let mut shop = opening::open(&context.settings).await?;
-        let (report, stopped_by) = real(args, context, shop.as_mut(), lock.holder.clone()).await?;
+        let line = Hub::new(Vec::new()).join(context.settings.shop.as_deref(), sweeps_every(&context.settings));
+        let (report, stopped_by) = real(args, context, shop.as_mut(), (lock.holder.clone(), &line)).await?;
         finish(args, context, &report, stopped_by.as_ref())
     })
 }
@@ -46,13 +49,13 @@ async fn real(
     args: &SweepArgs,
     context: &Context,
     shop: &mut dyn CheckedShop,
-    holder: Holder,
-) -> Result<(SweepReport, Option<SweepError>), Failure> {
+    (holder, line): (Holder, &Line),
+) -> Result<Reported, Failure> {
     let request = request(&context.settings, args.order.clone(), holder, Stop::default());
     let changes = if args.verbose { Changes::Listed } else { Changes::Counted };
     let mut bar = Bar::new(&context.printer);
-    let mut observer = Logged(|progress| bar.show(progress));
-    Ok(sweep_and_report(shop, &request, &context.settings, changes, &mut observer).await?)
+    let mut progressed = |progress| bar.show(progress);
+    Ok(sweep_and_report(shop, &request, (&context.settings, changes), line, &mut progressed).await?)
 }
 
 async fn dry(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> {

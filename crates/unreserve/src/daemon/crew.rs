@@ -12,14 +12,20 @@ use unreserve_engine::watch::{Ended, Watching, watch};
 
 use super::bell::Bell;
 use super::post::{Shared, ShopPost};
-use super::pulse::{Beat, Pulse};
+use super::pulse::Pulse;
 use super::record::Standing;
 use crate::clock::{self, ProcessClock};
+use crate::hub::{Hub, Line};
 use crate::logging;
 use crate::settings::Settings;
 
 /// A sweep comes at least so often where nobody says anything.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(300);
+
+/// How often a sweep of this shop is to come.
+pub(crate) fn sweeps_every(settings: &Settings) -> Duration {
+    settings.interval.as_ref().map_or(INTERVAL, |interval| interval.value)
+}
 
 /// At most so many shops that are files are open at once.
 const FILES: usize = 16;
@@ -35,6 +41,7 @@ struct Member {
     stop: Stop,
     bell: Bell,
     pulse: Pulse,
+    line: Line,
     settings: Settings,
     /// The settings it goes on with when it has ended; nothing where it is to end.
     next: Option<Settings>,
@@ -48,6 +55,7 @@ type End = (Name, Ended);
 /// All of them.
 pub(super) struct Crew {
     clock: ProcessClock,
+    hub: Hub,
     started_at: jiff::Timestamp,
     files: Arc<Semaphore>,
     members: BTreeMap<Name, Member>,
@@ -60,9 +68,10 @@ pub(super) struct Crew {
 
 impl Crew {
     /// Nobody yet.
-    pub(super) fn new(clock: ProcessClock) -> Self {
+    pub(super) fn new(clock: ProcessClock, hub: Hub) -> Self {
         Self {
             clock,
+            hub,
             started_at: clock::utc_now(),
             files: Arc::new(Semaphore::new(FILES)),
             members: BTreeMap::new(),
@@ -85,7 +94,13 @@ impl Crew {
     pub(super) fn set(&mut self, shops: Vec<Settings>) {
         let mut wanted: BTreeMap<Name, Settings> =
             shops.into_iter().map(|shop| (shop.shop.clone().unwrap_or_default(), shop)).collect();
-        self.members.retain(|name, member| member.runs || wanted.contains_key(name));
+        self.members.retain(|name, member| {
+            let stays = member.runs || wanted.contains_key(name);
+            if !stays {
+                member.line.leave();
+            }
+            stays
+        });
         for (name, member) in &mut self.members {
             member.next = wanted.remove(name);
             member.stop.ask();
@@ -105,12 +120,14 @@ impl Crew {
 
     fn begin(&mut self, name: Name, settings: Settings, must_fit: bool) {
         self.last_end = None;
-        let interval = settings.interval.as_ref().map_or(INTERVAL, |interval| interval.value);
+        let interval = sweeps_every(&settings);
+        let line = self.hub.join(settings.shop.as_deref(), interval);
         let shared = Shared {
             clock: self.clock,
             stop: Stop::default(),
             bell: Bell::default(),
             pulse: Pulse::new(self.clock.elapsed()),
+            line: line.clone(),
             files: Arc::clone(&self.files),
         };
         let watching = Watching { interval, must_fit, stop: shared.stop.clone() };
@@ -118,6 +135,7 @@ impl Crew {
             stop: shared.stop.clone(),
             bell: shared.bell.clone(),
             pulse: shared.pulse.clone(),
+            line,
             settings: settings.clone(),
             next: None,
             runs: true,
@@ -153,7 +171,9 @@ impl Crew {
             _ if self.ending => {}
             (Some(settings), _) => self.begin(name, settings, false),
             (None, Ended::Stopped) => {
-                self.members.remove(&name);
+                if let Some(member) = self.members.remove(&name) {
+                    member.line.leave();
+                }
             }
             (None, ended) => self.last_end = Some(ended),
         }
@@ -195,8 +215,8 @@ impl Crew {
     /// Whether every shop's watch reached its database not long ago, or rests for a bounded time.
     pub(super) fn is_alive(&self) -> bool {
         let now = self.clock.elapsed();
-        let heard = |beat: &Beat| beat.until.is_none_or(|until| now < until.saturating_add(SILENT));
-        self.members.values().filter(|member| member.runs).all(|member| heard(&member.pulse.get()))
+        let heard = |until: Option<Duration>| until.is_none_or(|until| now < until.saturating_add(SILENT));
+        self.members.values().filter(|member| member.runs).all(|member| heard(member.pulse.until()))
     }
 
     /// Whether everybody has come to a first look.

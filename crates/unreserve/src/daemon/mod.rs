@@ -14,7 +14,7 @@ mod words;
 use std::time::Duration;
 
 use crew::Crew;
-pub(crate) use crew::INTERVAL;
+pub(crate) use crew::{INTERVAL, sweeps_every};
 use signals::{Asked, Signals};
 use unreserve_engine::sweep::Clock;
 use unreserve_engine::watch::Ended;
@@ -22,6 +22,7 @@ use unreserve_engine::watch::Ended;
 use crate::clock::ProcessClock;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::hub::Hub;
 use crate::profiles;
 use crate::settings::Settings;
 
@@ -44,8 +45,15 @@ pub(crate) type Load<'a> = dyn Fn() -> Result<Vec<Settings>, Failure> + 'a;
 pub(crate) async fn serve(shops: Vec<Settings>, load: &Load<'_>) -> Result<Exit, Failure> {
     check_profiles(&shops)?;
     let clock = ProcessClock::new();
-    let mut daemon =
-        Daemon { clock, crew: Crew::new(clock), ready: false, told: String::new(), beaten_at: clock.elapsed() };
+    let hub = Hub::new(Vec::new());
+    let mut daemon = Daemon {
+        clock,
+        crew: Crew::new(clock, hub.clone()),
+        hub,
+        ready: false,
+        told: String::new(),
+        beaten_at: clock.elapsed(),
+    };
     let mut signals = signals::listen()?;
     open_files::allow_many();
     tracing::info!(
@@ -74,6 +82,7 @@ fn check_profiles(shops: &[Settings]) -> Result<(), Failure> {
 struct Daemon {
     clock: ProcessClock,
     crew: Crew,
+    hub: Hub,
     ready: bool,
     /// What the service manager was told last.
     told: String,
@@ -131,8 +140,10 @@ impl Daemon {
             systemd::status(&says);
         }
         self.told = says;
+        let alive = self.crew.is_alive();
+        self.hub.set_alive(alive);
         let due = systemd::watchdog().and_then(|every| every.checked_div(3));
-        if due.is_some_and(|every| now.saturating_sub(self.beaten_at) >= every) && self.crew.is_alive() {
+        if due.is_some_and(|every| now.saturating_sub(self.beaten_at) >= every) && alive {
             self.beaten_at = now;
             systemd::alive();
         }

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use unreserve_engine::model::Holder;
-use unreserve_engine::shop::CheckedShop;
+use unreserve_engine::shop::{CheckedShop, Outlook};
 use unreserve_engine::sweep::{Clock, Stop};
 use unreserve_engine::watch::{Nudge, Opened, Post, Standing, Swept, Trouble, TroubleKind};
 use uuid::Uuid;
@@ -19,11 +19,12 @@ use super::teller::{SILENT_SWEEP, Teller};
 use crate::clock::{self, ProcessClock};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::hub::{Line, News};
 use crate::lock::{Lock, Purpose};
 use crate::opening;
 use crate::profiles;
 use crate::settings::Settings;
-use crate::sweeping::{Changes, Logged, NotTold, request, sweep_and_report};
+use crate::sweeping::{Changes, NotTold, guards, request, sweep_and_report};
 
 /// After the connection for notices failed, it is tried again so much later.
 const LISTEN_AGAIN: Duration = Duration::from_secs(30);
@@ -41,6 +42,7 @@ pub(super) struct Shared {
     pub(super) stop: Stop,
     pub(super) bell: Bell,
     pub(super) pulse: Pulse,
+    pub(super) line: Line,
     /// At most so many files are open at once, however many shops there are.
     pub(super) files: Arc<Semaphore>,
 }
@@ -68,7 +70,8 @@ impl ShopPost {
             lock_file: String::new(),
         };
         let clock = (shared.clock, started_at);
-        let teller = Teller::new(settings.shop.clone(), clock, shared.pulse.clone(), interval, me.clone());
+        let telling = (shared.pulse.clone(), shared.line.clone());
+        let teller = Teller::new(settings.shop.clone(), clock, telling, interval, me.clone());
         let url = settings.database_url.as_ref();
         let is_file = url.is_some_and(|url| unreserve_db::file_of(url.value.expose()).is_some());
         Self { settings, shared, teller, me, lock: None, is_file, permit: None, listening: None }
@@ -91,6 +94,7 @@ impl ShopPost {
         self.enter().await;
         self.take_place()?;
         let shop = opening::open(&self.settings).await?;
+        self.shared.line.tell(News::Opened { guards: guards(shop.as_ref()) });
         self.listen();
         Ok(shop)
     }
@@ -136,8 +140,9 @@ impl ShopPost {
         let lock = Lock::take(Purpose::Sweep, &self.settings.state_dir.value, &place, &profile).map_err(trouble)?;
         let request = request(&self.settings, None, lock.holder.clone(), self.shared.stop.clone());
         let (pulse, clock) = (self.shared.pulse.clone(), self.shared.clock);
-        let mut observer = Logged(move |_| pulse.beat(clock.elapsed().saturating_add(SILENT_SWEEP)));
-        let swept = sweep_and_report(shop, &request, &self.settings, Changes::Counted, &mut observer).await;
+        let mut progressed = move |_| pulse.beat(clock.elapsed().saturating_add(SILENT_SWEEP));
+        let how = (&self.settings, Changes::Counted);
+        let swept = sweep_and_report(shop, &request, how, &self.shared.line, &mut progressed).await;
         match swept {
             Ok((report, None)) => Ok(Swept { remaining_due: report.remaining_due }),
             Ok((_, Some(error))) | Err(NotTold::Sweep(error)) => Err(Trouble::from(&error)),
@@ -212,6 +217,10 @@ impl Post<'static> for ShopPost {
             let apart = on_the_wall.saturating_sub(SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX));
             if nudge == Nudge::None && apart.abs() > SLEPT { Nudge::Look } else { nudge }
         })
+    }
+
+    fn looked(&mut self, outlook: &Outlook) {
+        self.shared.line.tell(News::Looked(*outlook));
     }
 
     fn tell(&mut self, standing: &Standing) {

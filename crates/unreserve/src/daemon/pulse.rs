@@ -38,6 +38,11 @@ impl Pulse {
         *self.lock() = Beat { until, standing, says };
     }
 
+    /// Until when nothing need be heard of it; nothing where it has ended.
+    pub(super) fn until(&self) -> Option<Duration> {
+        self.lock().until
+    }
+
     /// What is known now.
     pub(super) fn get(&self) -> Beat {
         self.lock().clone()

@@ -1,6 +1,7 @@
 //! Tells how a shop stands: the log on each change, the record on the disk, the pulse for the service manager.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use unreserve_engine::model::Holder;
@@ -11,6 +12,7 @@ use super::pulse::Pulse;
 use super::record::{self, LastError, Record};
 use super::words::{looks_again_in, words};
 use crate::clock::{self, ProcessClock};
+use crate::hub::{Line, News};
 
 /// The record is written no more often, whatever happens.
 const WRITES: Duration = Duration::from_secs(1);
@@ -22,6 +24,7 @@ pub(super) const SILENT_SWEEP: Duration = Duration::from_secs(240);
 pub(super) struct Teller {
     clock: ProcessClock,
     pulse: Pulse,
+    line: Line,
     shop: Option<String>,
     interval: Duration,
     started_at: jiff::Timestamp,
@@ -42,13 +45,14 @@ impl Teller {
     pub(super) fn new(
         shop: Option<String>,
         (clock, started_at): (ProcessClock, jiff::Timestamp),
-        pulse: Pulse,
+        (pulse, line): (Pulse, Line),
         interval: Duration,
         holder: Holder,
     ) -> Self {
         Self {
             clock,
             pulse,
+            line,
             shop,
             interval,
             started_at,
@@ -83,8 +87,13 @@ impl Teller {
         self.pulse.set(rests.map(|rest| now.saturating_add(rest)), word, says.clone());
         if let Standing::BackingOff { trouble, .. } | Standing::Halted { trouble, .. } = standing {
             self.last_error = Some(LastError { at: clock::utc_now(), text: trouble.text.clone() });
+            self.line.tell(News::Troubled(Arc::new(trouble.clone())));
         }
-        self.write(standing, word, says, now);
+        let written_at = clock::utc_now();
+        let next = looks_again_in(standing, self.interval);
+        let next_look_at = next.and_then(|next| written_at.checked_add(next).ok());
+        self.line.stands(word, &says, next_look_at);
+        self.write((word, says), (written_at, next_look_at), now);
     }
 
     /// Says each change once.
@@ -127,7 +136,12 @@ impl Teller {
     }
 
     /// Writes the record, where something is new that a person wants to know.
-    fn write(&mut self, standing: &Standing, word: record::Standing, says: String, now: Duration) {
+    fn write(
+        &mut self,
+        (word, says): (record::Standing, String),
+        (written_at, next_look_at): (jiff::Timestamp, Option<jiff::Timestamp>),
+        now: Duration,
+    ) {
         let Some(path) = &self.path else { return };
         let must = matches!(word, record::Standing::Stopped | record::Standing::Halted);
         let is_new = self.written.as_ref().is_none_or(|(before, text, _)| (*before, text) != (word, &says));
@@ -135,8 +149,6 @@ impl Teller {
         if !is_new || (is_early && !must) {
             return;
         }
-        let written_at = clock::utc_now();
-        let next = looks_again_in(standing, self.interval);
         let record = Record {
             shop: self.shop.clone(),
             process_id: self.holder.process_id,
@@ -146,7 +158,7 @@ impl Teller {
             written_at,
             standing: word,
             says: says.clone(),
-            next_look_at: next.and_then(|next| written_at.checked_add(next).ok()),
+            next_look_at,
             last_error: self.last_error.clone(),
         };
         if let Err(error) = record.write(path) {

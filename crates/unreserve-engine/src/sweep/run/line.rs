@@ -172,6 +172,7 @@ impl<'a> Line<'a> {
     ) -> Result<(), SweepError> {
         if let Some(record) = done.record {
             self.observer.committed(&record, took);
+            self.observer.released(&done.overdue_micros);
             self.any_committed = true;
             self.progress.reservations_released =
                 self.progress.reservations_released.saturating_add(record.reservations);
