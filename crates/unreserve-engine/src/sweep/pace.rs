@@ -6,10 +6,10 @@ use super::clock::Clock;
 use crate::shop::{Capability, ShopErrorKind};
 
 /// A transaction should take no longer than this: it is what a checkout may have to wait for.
-const TARGET: Duration = Duration::from_millis(38);
-const ROOMY: Duration = Duration::from_millis(32);
+const TARGET: Duration = Duration::from_millis(36);
+const ROOMY: Duration = Duration::from_millis(30);
 /// A batch that grows grows towards this, and not past it.
-const AIM: Duration = Duration::from_millis(36);
+const AIM: Duration = Duration::from_millis(33);
 const FIRST: u32 = 200;
 /// Time alone never makes a batch smaller than this: below it the fixed cost of a transaction is what takes the time.
 const FLOOR: u32 = 50;
@@ -125,7 +125,7 @@ mod tests {
         let small = (0..9).fold(pace, |pace, _| pace.after_lock_error());
         assert_eq!((small.size(), small.after_commit(Duration::from_millis(200)).size()), (1, 1));
         // From just below the roomy mark it grows by a little, so that the next one does not take too long.
-        assert_eq!(Pace::new(500).after_commit(Duration::from_millis(30)).size(), 240);
+        assert_eq!(Pace::new(500).after_commit(Duration::from_millis(28)).size(), 235);
         assert_eq!(Pace::new(500).after_commit(Duration::from_millis(1)).size(), 300);
         assert_eq!(Pace::new(500).after_commit(Duration::ZERO).size(), 300);
         assert_eq!(Pace::new(7).size(), 7);
