@@ -1,4 +1,4 @@
-//! Whom an installed service was written for: what stands under a name is never replaced by another shop's without a word.
+//! What stands where a service is to be installed: another shop's service is never replaced, nor what we have not written.
 
 use std::path::{Path, PathBuf};
 
@@ -100,17 +100,47 @@ fn between(text: &str, start: &str, ends: &[&str]) -> Option<String> {
     rest.get(..end).map(str::to_owned)
 }
 
-/// Refuses to put these steps in the place of a service that works for other shops.
+/// What stands in every file of ours that lies among a system's own.
+const MARK: &str = "ritten by `unreserve service install`";
+
+/// Whether a text was written by us.
+pub(crate) fn is_ours(text: &str) -> bool {
+    text.contains(MARK)
+}
+
+/// Refuses to put these steps in the place of a service that works for other shops, or of a file that is not ours.
 ///
 /// # Errors
-/// Such a service is installed.
+/// Such a service is installed, or such a file is there.
 pub(crate) fn check(wanted: &Wanted, steps: &[Step], machine: &Machine) -> Result<(), Failure> {
+    if let Some(path) = not_ours(wanted, steps, machine) {
+        return Err(Failure::usage(format!("`{}` is there and was not written by this program", path.display()))
+            .hint("move it away or remove it, if it is of no more use, and install again")
+            .hint(
+                "or give this one another name or place: `--kind KIND`, or `--shop NAME` where the settings have shops",
+            ));
+    }
     for (place, old, new) in pairs(wanted, steps, machine) {
         if !old.is_for_the_same_as(&new) {
             return Err(another(wanted, &place, &old));
         }
     }
     Ok(())
+}
+
+/// The first file that these steps would replace and that we have not written.
+fn not_ours<'a>(wanted: &Wanted, steps: &'a [Step], machine: &Machine) -> Option<&'a Path> {
+    // A task's text is written for a moment only, into our own directory.
+    if wanted.kind == Kind::TaskScheduler {
+        return None;
+    }
+    steps.iter().find_map(|step| match step {
+        Step::Write(file) => {
+            let there = machine.read(&file.path)?;
+            (!is_ours(&String::from_utf8_lossy(&there))).then_some(file.path.as_path())
+        }
+        Step::Remove(_) | Step::RemoveEmpty(_) | Step::Run(_) => None,
+    })
 }
 
 /// What is installed and what would replace it, with the place of both.
@@ -228,6 +258,39 @@ mod tests {
                 install(&desk, &wanted(kind, moved.clone())).unwrap();
                 let options = vec!["--grace".to_owned(), "5m".to_owned()];
                 install(&desk, &wanted(kind, Launch { options, ..moved })).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_we_have_not_written_is_not_replaced_and_is_none_of_ours() {
+        for kind in KINDS {
+            // A mask of systemd's is an empty file; what is no text is nobody's but its owner's.
+            for theirs in [&b"[Unit]\nDescription=mine\n"[..], b"", b"\xff\xfe"] {
+                let desk = desk();
+                let wanted = wanted(kind, launch());
+                let steps = managing::install(&wanted, &desk.machine).unwrap();
+                let written = steps.iter().filter_map(|step| match step {
+                    Step::Write(file) => Some(file.path.clone()),
+                    _ => None,
+                });
+                for path in written {
+                    desk.machine.write(&path, theirs, 0o644).unwrap();
+                    let failure = install(&desk, &wanted).unwrap_err();
+                    let expected = format!("`{}` is there and was not written by this program", path.display());
+                    assert_eq!(failure.message, expected, "{kind:?}");
+                    assert_eq!(desk.machine.read(&path).unwrap(), theirs);
+                    let search = managing::Search {
+                        shops: vec![None],
+                        state_dir: PathBuf::from("/var/lib/unreserve"),
+                        kind: Some(kind),
+                        user_only: false,
+                    };
+                    assert_eq!(managing::find(&search, &desk.machine), [], "{kind:?}");
+                    desk.machine.remove(&path).unwrap();
+                }
+                install(&desk, &wanted).unwrap();
+                install(&desk, &wanted).unwrap();
             }
         }
     }

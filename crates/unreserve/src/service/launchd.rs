@@ -9,7 +9,7 @@ use crate::service::launch::Launch;
 use crate::service::machine::Machine;
 use crate::service::quote::xml;
 use crate::service::steps::{Call, Step, Written};
-use crate::service::{daemon_words, output_file};
+use crate::service::{daemon_words, earlier, output_file};
 
 /// Where a system's own services lie.
 const SYSTEM: &str = "/Library/LaunchDaemons";
@@ -99,7 +99,9 @@ pub(crate) fn find(scope: Scope, machine: &Machine) -> Vec<Installed> {
             "unreserve" => None,
             _ => Some(name.strip_prefix("unreserve.")?.to_owned()),
         };
-        Some(Installed { kind: Kind::Launchd, scope, shop, place: path.display().to_string() })
+        // What is not ours is nothing to start, stop or remove.
+        let ours = earlier::is_ours(&machine.read_text(&path)?);
+        ours.then(|| Installed { kind: Kind::Launchd, scope, shop, place: path.display().to_string() })
     });
     found.collect()
 }
