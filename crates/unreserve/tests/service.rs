@@ -226,6 +226,36 @@ fn each_of_several_shops_is_named_and_one_can_be_chosen() {
     assert!(timers.contains("unreserve-sweep@blue.timer") && timers.contains("unreserve-sweep@red.timer"), "{timers}");
 }
 
+/// A `crontab` beside a shop that was set up: it keeps its text in a file, and while somebody looks at it for the first time,
+/// somebody else adds a line.
+const CRONTAB: &str = r#"#!/bin/sh
+tab="$HOME/table"
+case "$1" in
+-l) [ -f "$tab" ] || { echo "no crontab for jo" >&2; exit 1; }
+    /bin/cat "$tab"
+    [ -f "$HOME/added" ] || { echo '@daily /bin/true' >> "$tab"; : > "$HOME/added"; } ;;
+-r) exec /bin/rm "$tab" ;;
+-) exec /bin/cat > "$tab" ;;
+esac
+"#;
+
+#[test]
+fn what_is_added_to_the_crontab_while_a_service_is_installed_stays() {
+    let place = Place::new();
+    place.file("bin/crontab", CRONTAB).mode("bin/crontab", 0o755);
+    place.file("table", "MAILTO=jo\n");
+    expect(&place.run(&[], &["demo", "--orders", "20", "--dir", "shop"]), 0);
+    let path = format!("{}:{}", place.path().join("bin").display(), PATH.1);
+    let config = ["--config", "shop/unreserve.toml"];
+    let service = |arguments: &[&str]| place.run(&[("PATH", &path)], &[&["service"], arguments, &config].concat());
+    expect(&service(&["install", "--kind", "cron", "--user"]), 0);
+    let table = fs::read_to_string(place.path().join("table")).unwrap();
+    assert!(table.starts_with("MAILTO=jo\n@daily /bin/true\n# BEGIN unreserve"), "{table}");
+    expect(&service(&["uninstall", "--kind", "cron", "--user"]), 0);
+    let table = fs::read_to_string(place.path().join("table")).unwrap();
+    assert_eq!(table, "MAILTO=jo\n@daily /bin/true\n");
+}
+
 #[test]
 fn another_instance_at_work_sends_no_mail() {
     let place = Place::new();

@@ -96,6 +96,9 @@ fn install(args: &ServiceInstallArgs, context: &Context, machine: &Machine) -> R
             ledger_is_there(settings).map_err(|failure| failure.of_shop(settings.shop.as_deref()))?;
         }
     }
+    // The databases may have taken their time to answer: what somebody else has put into the crontab meanwhile stays.
+    let steps = managing::install(&wanted, machine)?;
+    earlier::check(&wanted, &steps, machine)?;
     steps::run(&steps, &managing::repair(&wanted, &search(args.choice, context), machine), machine)?;
     if kind == Kind::Background {
         for launch in &wanted.launches {
