@@ -257,6 +257,29 @@ fn what_is_added_to_the_crontab_while_a_service_is_installed_stays() {
 }
 
 #[test]
+fn a_log_that_several_shops_write_is_shown_once() {
+    let place = Place::new();
+    place.file("bin/crontab", CRONTAB).mode("bin/crontab", 0o755);
+    let shop = |name: &str| {
+        expect(&place.run(&[], &["demo", "--orders", "20", "--dir", name]), 0);
+        format!("[[shop]]\nname = \"{name}\"\ndatabase_url = \"sqlite:{name}/shop.db\"\nprofile = \"malikli\"\n")
+    };
+    let shops = format!("{}{}", shop("blue"), shop("red"));
+    place.file("unreserve.toml", &format!("state_dir = \"state\"\nlog.file = \"own.log\"\n{shops}"));
+    let path = format!("{}:{}", place.path().join("bin").display(), PATH.1);
+    let run = |arguments: &[&str]| place.run(&[("PATH", &path)], arguments);
+    for name in ["blue", "red"] {
+        expect(&run(&["service", "install", "--kind", "cron", "--user", "--shop", name]), 0);
+        expect(&run(&["sweep", "--verbose", "--shop", name]), 0);
+    }
+    let logs = expect(&run(&["service", "logs"]), 0);
+    for name in ["blue", "red"] {
+        let lines = logs.lines().filter(|line| line.contains("sweep done") && line.contains(name)).count();
+        assert_eq!(lines, 1, "{logs}");
+    }
+}
+
+#[test]
 fn another_instance_at_work_sends_no_mail() {
     let place = Place::new();
     expect(&place.run(&[], &["demo", "--orders", "20", "--dir", "."]), 0);

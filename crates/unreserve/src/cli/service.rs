@@ -493,11 +493,15 @@ fn logs(args: ServiceLogsArgs, context: &Context, machine: &Machine) -> Result<E
         return Err(none_installed(&search, machine));
     }
     let place = Place::of_process()?;
+    let mut logs: Vec<Log> = Vec::new();
     for installed in &found {
         let launch = Launch::for_log(&context.settings, installed.shop.clone(), &place)?;
-        match managing::log(installed, Some(&launch), args.lines) {
+        logs.push(managing::log(installed, Some(&launch), args.lines));
+    }
+    for log in managing::each_once(logs) {
+        match log {
             Log::Command(call) => run_log_command(&call, &context.printer, machine)?,
-            Log::Files { log, output } => print_files(&log, &output, args.lines, &context.printer)?,
+            Log::Files { log, outputs } => print_files(&log, &outputs, args.lines, &context.printer)?,
             Log::Nowhere(sentence) => context.printer.result(&sentence)?,
         }
     }
@@ -515,7 +519,7 @@ fn run_log_command(call: &Call, printer: &Printer, machine: &Machine) -> Result<
 }
 
 /// The last lines of the newest files of a log, and what was said beside it.
-fn print_files(log: &Path, output: &Path, lines: u32, printer: &Printer) -> Result<(), Failure> {
+fn print_files(log: &Path, outputs: &[PathBuf], lines: u32, printer: &Printer) -> Result<(), Failure> {
     let wanted = usize::try_from(lines).unwrap_or(usize::MAX);
     let mut text: Vec<String> = Vec::new();
     for file in newest_first(log) {
@@ -526,8 +530,10 @@ fn print_files(log: &Path, output: &Path, lines: u32, printer: &Printer) -> Resu
             break;
         }
     }
-    let beside = std::fs::read_to_string(output).unwrap_or_default();
-    text.extend(beside.lines().map(str::to_owned));
+    for output in outputs {
+        let beside = std::fs::read_to_string(output).unwrap_or_default();
+        text.extend(beside.lines().map(str::to_owned));
+    }
     let first = text.len().saturating_sub(wanted);
     let shown: Vec<String> = text.into_iter().skip(first).collect();
     if shown.is_empty() {

@@ -243,8 +243,8 @@ pub(crate) enum Log {
     Files {
         /// The log, without the day in its name.
         log: PathBuf,
-        /// What was said beside it.
-        output: PathBuf,
+        /// What was said beside it, by each service that writes this log.
+        outputs: Vec<PathBuf>,
     },
     /// Nothing keeps it; this sentence says where its lines go.
     Nowhere(String),
@@ -252,7 +252,7 @@ pub(crate) enum Log {
 
 /// Where its log is. A log file of the settings is where it is, whatever the kind.
 pub(crate) fn log(installed: &Installed, launch: Option<&Launch>, lines: u32) -> Log {
-    let files = |launch: &Launch| Log::Files { log: super::own_log(launch), output: super::output_file(launch) };
+    let files = |launch: &Launch| Log::Files { log: super::own_log(launch), outputs: vec![super::output_file(launch)] };
     if let Some(launch) = launch.filter(|launch| launch.log_file.is_some()) {
         return files(launch);
     }
@@ -268,6 +268,27 @@ pub(crate) fn log(installed: &Installed, launch: Option<&Launch>, lines: u32) ->
             launch.map_or_else(|| Log::Nowhere("its log is in the state directory".to_owned()), files)
         }
     }
+}
+
+/// Each log once, however many services write it.
+pub(crate) fn each_once(logs: Vec<Log>) -> Vec<Log> {
+    let mut once: Vec<Log> = Vec::new();
+    for new in logs {
+        let is_same = |known: &&mut Log| match (&**known, &new) {
+            (Log::Files { log: known, .. }, Log::Files { log, .. }) => known == log,
+            (known, new) => known == new,
+        };
+        match (once.iter_mut().find(is_same), new) {
+            (Some(Log::Files { outputs: known, .. }), Log::Files { outputs, .. }) => {
+                known.extend(outputs);
+                known.sort();
+                known.dedup();
+            }
+            (Some(_), _) => {}
+            (None, new) => once.push(new),
+        }
+    }
+    once
 }
 
 /// Whether a cron works on this machine.
@@ -300,4 +321,33 @@ pub(crate) fn of_one_kind(found: &[Installed]) -> Result<(), Failure> {
     let places: Vec<String> = found.iter().map(|one| format!("{} at {}", one.kind.word(), one.place)).collect();
     Err(Failure::usage(format!("several kinds of service are installed: {}", places.join(", ")))
         .hint("say which one: `--kind KIND`, or `--user` for one of your own"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_several_services_write_is_shown_once_with_what_each_said_beside_it() {
+        let files = |log: &str, output: &str| Log::Files { log: log.into(), outputs: vec![output.into()] };
+        let command = || Log::Command(Call::new(["journalctl", "-u", "x"]));
+        let nowhere = || Log::Nowhere("cron mails it".to_owned());
+        let logs = vec![
+            files("a.log", "a.out"),
+            nowhere(),
+            files("a.log", "b.out"),
+            command(),
+            files("b.log", "b.out"),
+            files("a.log", "a.out"),
+            nowhere(),
+            command(),
+        ];
+        let expected = vec![
+            Log::Files { log: "a.log".into(), outputs: vec!["a.out".into(), "b.out".into()] },
+            nowhere(),
+            command(),
+            files("b.log", "b.out"),
+        ];
+        assert_eq!(each_once(logs), expected);
+    }
 }
