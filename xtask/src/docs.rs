@@ -27,6 +27,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let pages = [
         ("docs/reference/commands.md", commands(&program)?),
         ("docs/reference/settings.md", settings(&program)?),
+        ("docs/reference/metrics.md", metrics(&program)?),
         ("docs/reference/profile.md", profile()),
     ];
     let mut stale = Vec::new();
@@ -112,6 +113,16 @@ fn settings(program: &Path) -> Result<String, Failure> {
          A flag outranks a shop's own table in the settings file, that the environment, the environment the `.env` file, that the \
          top of the settings file, and that the default; `unreserve settings show --origin` says where each value came from. \
          [Several shops](../shops.md) shows a settings file with tables of its shops.\n\n{table}"
+    ))
+}
+
+/// Every metric, from the program's own table.
+fn metrics(program: &Path) -> Result<String, Failure> {
+    let table = output(program, &["settings", "metrics"])?;
+    Ok(format!(
+        "# Metrics\n\nWritten by `cargo xtask docs` from the program itself; do not edit by hand.\n\n\
+         Every series of a shop with a name has the label `shop` as well. A histogram has the samples `_bucket`, `_sum` and \
+         `_count`. [Metrics](../metrics.md) tells how they are collected.\n\n{table}"
     ))
 }
 

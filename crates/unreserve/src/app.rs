@@ -11,6 +11,7 @@ use crate::cli::{self, Command, CommandLine, Shops};
 use crate::exit::{Exit, HealthExit};
 use crate::failure::Failure;
 use crate::logging;
+use crate::metrics;
 use crate::printer::{PrintError, Printer, Quiet};
 use crate::settings::{self, Environment, Flags, LogLevel, Settings};
 
@@ -106,6 +107,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
             let text = match &args.command {
                 SettingsCommand::Show(args) => cli::settings::show(&context.settings, &context.others, args),
                 SettingsCommand::Reference => settings::reference_markdown(),
+                SettingsCommand::Metrics => metrics::reference_markdown(),
             };
             context.printer.result(&text)?;
             Ok(Exit::Done)

@@ -12,6 +12,7 @@ mod hub;
 mod lock;
 mod log_file;
 mod logging;
+mod metrics;
 mod opening;
 mod paint;
 mod printer;

@@ -7,6 +7,7 @@ use unreserve_db::Options;
 use unreserve_engine::plan::{self, Plan, Policy, Schema, SchemaRequest};
 use unreserve_engine::shop::{CheckedShop, Shop, ShopError, ShopErrorKind};
 use unreserve_engine::sweep::SweepError;
+use unreserve_engine::watch::Trouble;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -120,7 +121,7 @@ pub(crate) fn shop_failure(error: &ShopError, attempted: impl Into<String>) -> F
 
 /// The failure that a sweep which stopped, or never began, ends with.
 pub(crate) fn sweep_failure(error: &SweepError) -> Failure {
-    let plain = |exit| Failure::from_error(exit, error);
+    let plain = |exit| Failure::from_error(exit, error).of_class(Trouble::from(error).class);
     match error {
         SweepError::NotInstalled(_) => plain(Exit::Usage)
             .hint("run `unreserve setup` once; `unreserve setup --print-sql` shows what it would do")

@@ -65,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) interval: Option<Sourced<Duration>>,
     /// How and where log lines are written.
     pub(crate) log: LogSettings,
+    /// Where `sweep` leaves its metrics, whatever the shop; `None` is nowhere.
+    pub(crate) metrics_file: Option<Sourced<PathBuf>>,
     /// What its owner should know about the settings, though they can be used. Of several shops the first carries them.
     pub(crate) warnings: Vec<String>,
 }
@@ -206,6 +208,7 @@ impl Settings {
                 },
                 keep: small(&table::LOG_KEEP)?.unwrap_or(Sourced::new(LOG_KEEP_DEFAULT, Origin::Default)),
             },
+            metrics_file: text(&table::METRICS_FILE)?.map(|path| anchored(path, file)),
             warnings,
         })
     }

@@ -8,7 +8,7 @@ use unreserve_engine::model::{Holder, SweepId};
 use unreserve_engine::report::{SweepReport, report_sweep};
 use unreserve_engine::shop::{CheckedShop, ShopError};
 use unreserve_engine::sweep::{Observer, Progress, Stop, SweepError, SweepOutcome, SweepRequest, sweep};
-use unreserve_engine::watch::Trouble;
+use unreserve_engine::watch::{Trouble, TroubleKind};
 
 use crate::clock::ProcessClock;
 use crate::exit::Exit;
@@ -113,6 +113,13 @@ fn ended(result: SweepResult, report: Option<Arc<SweepReport>>, error: Option<St
     News::Swept(Arc::new(Swept { result, report, error }))
 }
 
+/// The news of a sweep that did not come to its beginning.
+pub(crate) fn not_begun(failure: &Failure) -> News {
+    let held = failure.exit == Exit::AlreadyRunning;
+    let result = if held { SweepResult::Held } else { SweepResult::Failed };
+    ended(result, None, Some(failure.in_one_line()))
+}
+
 /// How a sweep ended that stopped on this.
 fn result_of(error: &SweepError) -> SweepResult {
     match error {
@@ -144,6 +151,22 @@ async fn read_back(
         Changes::Counted => None,
     };
     Ok(report_sweep(outcome, record, entries.as_deref(), &database(settings)))
+}
+
+/// What a watch does about a failure.
+pub(crate) fn trouble(failure: Failure) -> Trouble {
+    let kind = match failure.exit {
+        Exit::DatabaseUnavailable => TroubleKind::Passing,
+        Exit::AlreadyRunning => TroubleKind::Held,
+        Exit::Halted => TroubleKind::Broken,
+        Exit::Done | Exit::Problems | Exit::Usage | Exit::Health(_) => TroubleKind::Unfit,
+    };
+    let text = match kind {
+        TroubleKind::Held => failure.message.clone(),
+        _ => failure.in_one_line(),
+    };
+    let hint = (!failure.hints.is_empty()).then(|| failure.hints.join("; "));
+    Trouble { hint, ..Trouble::new(kind, failure.class.unwrap_or("settings"), text) }
 }
 
 /// The payment guards of a shop, by their names: each can be the reason why an order is left alone.

@@ -21,7 +21,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn the_help_of_every_command() {
-    let commands: [&[&str]; 27] = [
+    let commands: [&[&str]; 28] = [
         &[],
         &["demo"],
         &["setup"],
@@ -47,6 +47,7 @@ fn the_help_of_every_command() {
         &["settings"],
         &["settings", "show"],
         &["settings", "reference"],
+        &["settings", "metrics"],
         &["completions"],
         &["man"],
     ];

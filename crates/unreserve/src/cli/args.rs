@@ -69,7 +69,8 @@ Examples:
   unreserve sweep --timeout 30m        Orders older than 30 minutes, whatever expiry the shop stored
   unreserve sweep --max-orders 50000   Allow the first sweep of an old backlog
   unreserve sweep --order A-1042       This order only
-  unreserve sweep --format json | jq .units_released")]
+  unreserve sweep --format json | jq .units_released
+  unreserve sweep --quiet --metrics-file /var/lib/prometheus/node-exporter/unreserve.prom")]
 pub(crate) struct SweepArgs {
     /// Change nothing and lock nothing; say what would be done
     #[arg(long)]
@@ -99,6 +100,9 @@ pub(crate) struct SweepArgs {
     /// Look at this order only, by its key or its number; `key:` or `number:` before it where it could be either
     #[arg(long, value_name = "KEY")]
     pub(crate) order: Option<String>,
+    /// Leave metrics in this file for node_exporter's textfile collector, counters going on from what it says
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) metrics_file: Option<PathBuf>,
     /// Old name of --timeout, in minutes
     #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with = "timeout")]
     pub(crate) max_age_minutes: Option<String>,
@@ -373,6 +377,14 @@ Examples:
   unreserve settings reference > settings.md"
     )]
     Reference,
+    /// Print the reference of all metrics as Markdown
+    #[command(
+        hide = true,
+        after_help = "\
+Examples:
+  unreserve settings metrics"
+    )]
+    Metrics,
 }
 
 /// `settings show`

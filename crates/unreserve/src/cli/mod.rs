@@ -173,7 +173,7 @@ impl Command {
             },
             Self::Settings(args) => match args.command {
                 SettingsCommand::Show(_) => Shops::All,
-                SettingsCommand::Reference => Shops::No,
+                SettingsCommand::Reference | SettingsCommand::Metrics => Shops::No,
             },
             Self::Daemon(_) | Self::Health(_) => Shops::All,
             Self::Service(args) => match args.command {
@@ -208,6 +208,7 @@ impl CommandLine {
                 grace: sweep.grace.clone(),
                 batch_size: sweep.batch_size.clone(),
                 max_orders: sweep.max_orders.clone(),
+                metrics_file: sweep.metrics_file.clone(),
                 ..flags
             },
             Command::Daemon(daemon) => Flags { interval: daemon.interval.clone(), ..flags },

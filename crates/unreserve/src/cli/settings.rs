@@ -68,6 +68,7 @@ fn shown(settings: &Settings, key: &str) -> Shown {
         "log.file" => optional(log.file.as_ref(), |file| file.display().to_string()),
         "log.max_size" => optional(Some(&log.max_size), |size| write_size(*size)),
         "log.keep" => optional(Some(&log.keep), ToString::to_string),
+        "metrics.file" => optional(settings.metrics_file.as_ref(), |file| file.display().to_string()),
         _ => optional::<String>(None, Clone::clone),
     }
 }

@@ -1,10 +1,13 @@
 //! `sweep`: releases what is due, once.
 
+use std::sync::Arc;
+
 use unreserve_engine::ledger::Entry;
 use unreserve_engine::model::Holder;
 use unreserve_engine::report::{SweepReport, report_dry};
 use unreserve_engine::shop::CheckedShop;
 use unreserve_engine::sweep::{Progress as Progressed, Stop, SweepError, dry_sweep};
+use unreserve_engine::watch::Trouble;
 
 use crate::app::Context;
 use crate::cli::args::{Format, SweepArgs};
@@ -14,12 +17,13 @@ use crate::clock::ProcessClock;
 use crate::daemon::sweeps_every;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::hub::{Hub, Line};
+use crate::hub::{Hub, Line, News};
 use crate::lock::{Lock, Purpose};
+use crate::metrics::MetricsFile;
 use crate::opening::{self, block_on, sweep_failure};
 use crate::printer::{Printer, Progress};
 use crate::profiles;
-use crate::sweeping::{Changes, Reported, database, log, request, sweep_and_report};
+use crate::sweeping::{Changes, Reported, database, guards, log, not_begun, request, sweep_and_report, trouble};
 
 /// Runs the command.
 pub(crate) fn run(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> {
@@ -35,27 +39,51 @@ fn one(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> {
         if args.dry_run {
             return dry(args, context).await;
         }
-        let place = opening::place(&context.settings)?;
-        let profile = profiles::load(&context.settings)?.profile.name;
-        let lock = Lock::take(Purpose::Sweep, &context.settings.state_dir.value, &place, &profile)?;
-        let mut shop = opening::open(&context.settings).await?;
-        let line = Hub::new(Vec::new()).join(context.settings.shop.as_deref(), sweeps_every(&context.settings));
-        let (report, stopped_by) = real(args, context, shop.as_mut(), (lock.holder.clone(), &line)).await?;
+        let (settings, mut lock) = (&context.settings, None);
+        let name = settings.shop.as_deref();
+        let file = settings.metrics_file.as_ref().map(|file| MetricsFile::of(&file.value, name));
+        let listeners = file.iter().map(MetricsFile::listener).collect();
+        let line = Hub::new(listeners).join(name, sweeps_every(settings));
+        let swept = real(args, context, &line, &mut lock).await;
+        if let Some(trouble) = what_went_wrong(&swept) {
+            line.tell(News::Troubled(Arc::new(trouble)));
+        }
+        // As long as the lock is held nobody else writes the file; whoever else holds it does that himself.
+        let is_anothers = lock.is_none() && matches!(&swept, Err(failure) if failure.exit == Exit::AlreadyRunning);
+        if let Some(file) = file.filter(|_| !is_anothers) {
+            file.write();
+        }
+        let (report, stopped_by) = swept?;
         finish(args, context, &report, stopped_by.as_ref())
     })
 }
 
-async fn real(
-    args: &SweepArgs,
-    context: &Context,
-    shop: &mut dyn CheckedShop,
-    (holder, line): (Holder, &Line),
-) -> Result<Reported, Failure> {
+/// What kept the shop from being swept; another instance at work is nothing wrong.
+fn what_went_wrong(swept: &Result<Reported, Failure>) -> Option<Trouble> {
+    match swept {
+        Ok((_, stopped_by)) => stopped_by.as_ref().map(Trouble::from),
+        Err(failure) if failure.exit == Exit::AlreadyRunning => None,
+        Err(failure) => Some(trouble(failure.clone())),
+    }
+}
+
+async fn real(args: &SweepArgs, context: &Context, line: &Line, lock: &mut Option<Lock>) -> Result<Reported, Failure> {
+    let (mut shop, holder) = open(context, lock).await.inspect_err(|failure| line.tell(not_begun(failure)))?;
+    line.tell(News::Opened { guards: guards(shop.as_ref()) });
     let request = request(&context.settings, args.order.clone(), holder, Stop::default());
     let changes = if args.verbose { Changes::Listed } else { Changes::Counted };
     let mut bar = Bar::new(&context.printer);
     let mut progressed = |progress| bar.show(progress);
-    Ok(sweep_and_report(shop, &request, (&context.settings, changes), line, &mut progressed).await?)
+    Ok(sweep_and_report(shop.as_mut(), &request, (&context.settings, changes), line, &mut progressed).await?)
+}
+
+/// Takes the lock of this machine, then opens the shop.
+async fn open(context: &Context, lock: &mut Option<Lock>) -> Result<(Box<dyn CheckedShop>, Holder), Failure> {
+    let place = opening::place(&context.settings)?;
+    let profile = profiles::load(&context.settings)?.profile.name;
+    let taken = Lock::take(Purpose::Sweep, &context.settings.state_dir.value, &place, &profile)?;
+    let holder = lock.insert(taken).holder.clone();
+    Ok((opening::open(&context.settings).await?, holder))
 }
 
 async fn dry(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> {

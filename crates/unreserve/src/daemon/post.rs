@@ -17,14 +17,13 @@ use super::bell::Bell;
 use super::pulse::Pulse;
 use super::teller::{SILENT_SWEEP, Teller};
 use crate::clock::{self, ProcessClock};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::hub::{Line, News};
 use crate::lock::{Lock, Purpose};
 use crate::opening;
 use crate::profiles;
 use crate::settings::Settings;
-use crate::sweeping::{Changes, NotTold, guards, request, sweep_and_report};
+use crate::sweeping::{Changes, NotTold, guards, request, sweep_and_report, trouble};
 
 /// After the connection for notices failed, it is tried again so much later.
 const LISTEN_AGAIN: Duration = Duration::from_secs(30);
@@ -158,22 +157,6 @@ impl Drop for ShopPost {
             listening.abort();
         }
     }
-}
-
-/// What a watch does about a failure.
-pub(super) fn trouble(failure: Failure) -> Trouble {
-    let kind = match failure.exit {
-        Exit::DatabaseUnavailable => TroubleKind::Passing,
-        Exit::AlreadyRunning => TroubleKind::Held,
-        Exit::Halted => TroubleKind::Broken,
-        Exit::Done | Exit::Problems | Exit::Usage | Exit::Health(_) => TroubleKind::Unfit,
-    };
-    let text = match kind {
-        TroubleKind::Held => failure.message.clone(),
-        _ => failure.in_one_line(),
-    };
-    let hint = (!failure.hints.is_empty()).then(|| failure.hints.join("; "));
-    Trouble { hint, ..Trouble::new(kind, failure.class.unwrap_or("settings"), text) }
 }
 
 impl Post<'static> for ShopPost {

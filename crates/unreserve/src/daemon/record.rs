@@ -75,6 +75,23 @@ impl Record {
 }
 
 impl Standing {
+    /// Every one.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Opening, Self::Waiting, Self::Sweeping, Self::Standby, Self::BackingOff, Self::Halted, Self::Stopped];
+
+    /// The word in the record and in metrics.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Waiting => "waiting",
+            Self::Sweeping => "sweeping",
+            Self::Standby => "standby",
+            Self::BackingOff => "backing_off",
+            Self::Halted => "halted",
+            Self::Stopped => "stopped",
+        }
+    }
+
     /// The word for people.
     pub(crate) fn in_words(self) -> &'static str {
         match self {

@@ -54,6 +54,8 @@ pub(crate) struct Launch {
     pub(crate) directory: String,
     /// The log file of the settings.
     pub(crate) log_file: Option<PathBuf>,
+    /// The metrics file of the settings.
+    pub(crate) metrics_file: Option<PathBuf>,
     /// Where the addresses of the shops' databases stand.
     pub(crate) secrets: Vec<SecretPlace>,
     /// Whether one of those files only names the file with the address.
@@ -131,6 +133,7 @@ impl Launch {
             variables: Vec::new(),
             directory: text(&place.directory)?,
             log_file: settings.log.file.as_ref().map(|file| place.absolute(&file.value)),
+            metrics_file: settings.metrics_file.as_ref().map(|file| place.absolute(&file.value)),
             secrets: Vec::new(),
             names_other_files: false,
             profiles: Vec::new(),
@@ -244,7 +247,7 @@ impl Launch {
             let value = file.map_or_else(|| Ok(profile.value.clone()), |file| text(file))?;
             self.carry_one(&profile.origin, value);
         }
-        if let Some(file) = &log.file {
+        for file in [&log.file, &settings.metrics_file].into_iter().flatten() {
             let value = text(&place.absolute(&file.value))?;
             self.carry_one(&file.origin, value);
         }
@@ -383,6 +386,7 @@ pub(crate) mod testing {
             variables: Vec::new(),
             directory: "/etc/unreserve".to_owned(),
             log_file: None,
+            metrics_file: None,
             secrets: vec![SecretPlace::Env(PathBuf::from("/etc/unreserve/env"))],
             names_other_files: false,
             profiles: Vec::new(),

@@ -376,8 +376,10 @@ fn confinement(account: &Account, launch: &Launch) -> String {
         Some(name) => text.push_str(&format!("StateDirectory={}\nStateDirectoryMode=0700\n", unit_word(name))),
         None => writable.push(PathBuf::from(&launch.state_dir)),
     }
-    // A database that is a file has others beside it while it is written; the log file gets a new one each day.
-    let beside = launch.databases.iter().chain(&launch.log_file).filter_map(|file| file.parent());
+    // A database that is a file has others beside it while it is written; the log file gets a new one each day; metrics
+    // are written beside their file first.
+    let files = launch.databases.iter().chain(&launch.log_file).chain(&launch.metrics_file);
+    let beside = files.filter_map(|file| file.parent());
     writable.extend(beside.map(Path::to_owned));
     writable.sort();
     writable.dedup();

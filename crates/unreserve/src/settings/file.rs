@@ -35,6 +35,7 @@ struct FileText {
     max_orders: Option<Spanned<i64>>,
     interval: Option<Spanned<SpanText>>,
     log: Option<LogText>,
+    metrics: Option<MetricsText>,
     #[serde(default)]
     shop: Vec<ShopText>,
 }
@@ -49,6 +50,16 @@ struct LogText {
     max_size: Option<Spanned<String>>,
     keep: Option<Spanned<i64>>,
 }
+
+/// The `[metrics]` section.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a section `[metrics]`")]
+struct MetricsText {
+    file: Option<Spanned<String>>,
+}
+
+/// The sections of the file that are no shops.
+const SECTIONS: [&str; 2] = ["log", "metrics"];
 
 /// A span of time as it is written. A bare number is let through, so that the check can say what is missing.
 pub(super) struct SpanText(pub(super) String);
@@ -122,7 +133,7 @@ impl SettingsFile {
         Ok(Self { path: path.to_owned(), text: text.to_owned(), values, shops })
     }
 
-    /// The value of a key at the top of the file, or in `[log]`.
+    /// The value of a key at the top of the file, or in a section of it.
     pub(super) fn get(&self, key: &'static str) -> Option<(&str, Origin)> {
         Some(self.with_origin(key, self.values.get(key)?))
     }
@@ -183,6 +194,7 @@ impl FileText {
             (table::LOG_LEVEL.key, log.level),
             (table::LOG_FILE.key, log.file),
             (table::LOG_MAX_SIZE.key, log.max_size),
+            (table::METRICS_FILE.key, self.metrics.unwrap_or_default().file),
         ];
         let spans =
             [(table::TIMEOUT.key, self.timeout), (table::GRACE.key, self.grace), (table::INTERVAL.key, self.interval)];
@@ -219,12 +231,12 @@ fn check_keys(path: &Path, text: &str, top: &DeTable<'_>) -> Result<(), Settings
     };
     for (key, value) in top {
         match (key.get_ref().as_ref(), value.get_ref()) {
-            ("log", DeValue::Table(section)) => keys.extend(prefixed("log", section)),
+            (name, DeValue::Table(section)) if SECTIONS.contains(&name) => keys.extend(prefixed(name, section)),
             ("shop", DeValue::Array(shops)) => {
                 let tables = shops.iter().filter_map(|shop| shop.get_ref().as_table());
                 keys.extend(tables.flat_map(|shop| prefixed("shop", shop)));
             }
-            ("log" | "shop", _) => {}
+            (name, _) if SECTIONS.contains(&name) || name == SHOP.key => {}
             (other, _) => keys.push((other.to_owned(), key.span())),
         }
     }
@@ -379,8 +391,11 @@ mod tests {
             assert_eq!(origin.to_string(), format!("unreserve.toml line {}", index + 1));
         }
         let mut written = fields("nothing = 1");
-        written.retain(|field| field != "log" && field != "shop");
-        written.extend(fields("[log]\nnothing = 1").into_iter().map(|field| format!("log.{field}")));
+        written.retain(|field| !SECTIONS.contains(&field.as_str()) && field != "shop");
+        for section in SECTIONS {
+            let inner = fields(&format!("[{section}]\nnothing = 1"));
+            written.extend(inner.into_iter().map(|field| format!("{section}.{field}")));
+        }
         written.sort();
         let mut documented = documented;
         documented.sort_unstable();

@@ -61,6 +61,8 @@ pub(crate) struct Flags {
     pub(crate) log_level: Option<String>,
     /// `--log-file`.
     pub(crate) log_file: Option<PathBuf>,
+    /// `--metrics-file`.
+    pub(crate) metrics_file: Option<PathBuf>,
 }
 
 impl Flags {
@@ -90,6 +92,7 @@ impl Flags {
             "--log-format" => self.log_format.clone(),
             "--log-level" => self.log_level.clone(),
             "--log-file" => path(&self.log_file)?,
+            "--metrics-file" => path(&self.metrics_file)?,
             _ => None,
         };
         Ok(text.map(|text| Raw { text, origin: origin.clone() }))

@@ -287,8 +287,17 @@ pub(super) static LOG_KEEP: SettingDoc = SettingDoc {
     ..PLAIN
 };
 
+pub(super) static METRICS_FILE: SettingDoc = SettingDoc {
+    key: "metrics.file",
+    flag: Some("--metrics-file"),
+    env: &["UNRESERVE_METRICS_FILE"],
+    default: "none",
+    meaning: "The file in which `sweep` leaves its metrics, for node_exporter's textfile collector. It is replaced as a whole after each sweep, counters go on from what it says, and everybody may read it. A shop with a name has a file of its own: `unreserve.prom` becomes `unreserve.blue.prom`. The daemon writes none.",
+    ..PLAIN
+};
+
 /// Every setting, in the order in which they are shown.
-pub(crate) static SETTINGS: [&SettingDoc; 16] = [
+pub(crate) static SETTINGS: [&SettingDoc; 17] = [
     &CONFIG,
     &ENV_FILE,
     &SHOP,
@@ -305,6 +314,7 @@ pub(crate) static SETTINGS: [&SettingDoc; 16] = [
     &LOG_FILE,
     &LOG_MAX_SIZE,
     &LOG_KEEP,
+    &METRICS_FILE,
 ];
 
 /// What only a shop's table can say, in the order in which it is told.
@@ -318,7 +328,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static SettingDoc> + Clone {
     })
 }
 
-/// The keys that can stand at the top of the settings file, in `[log]` too.
+/// The keys that can stand at the top of the settings file, in its sections too.
 pub(super) fn file_keys() -> impl Iterator<Item = &'static str> + Clone {
     SETTINGS.into_iter().filter(|doc| doc.in_file).map(|doc| doc.key)
 }
