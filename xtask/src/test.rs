@@ -5,7 +5,7 @@ use std::process::Command;
 
 use unreserve_testkit::servers::{
     Durability, MariaDbServer, PostgresServer, SHARED_MARIADB, SHARED_POSTGRES, ServerError, find_cron, find_faketime,
-    find_mariadb, find_pgbouncer, find_postgres, find_systemd_analyze, runs_as_root,
+    find_mariadb, find_pgbouncer, find_postgres, find_prometheus, find_systemd_analyze, runs_as_root,
 };
 
 use crate::programs::{cargo, has_cargo_command, run as run_program, workspace_root};
@@ -71,11 +71,17 @@ const PROGRAMS: &[Needed] = &[
     Needed { name: "libfaketime", packages: "faketime", find: || find_faketime().map(drop) },
     // Without what it recommends, which is a mail server.
     Needed { name: "cron", packages: "--no-install-recommends cron", find: || find_cron().map(drop) },
+    Needed { name: "Prometheus", packages: PROMETHEUS, find: || find_prometheus().map(drop) },
     Needed { name: "systemd-analyze", packages: "systemd", find: || find_systemd_analyze().map(drop) },
 ];
 
 const POSTGRESQL: &str = "postgresql";
 const PGBOUNCER: &str = "pgbouncer";
+/// Without what it recommends, which is an exporter that runs.
+const PROMETHEUS: &str = "--no-install-recommends prometheus";
+
+/// Packages that start a service of the system's, which is ended again.
+const SERVICES: [(&str, &str); 2] = [(PGBOUNCER, "pgbouncer"), (PROMETHEUS, "prometheus")];
 
 /// Runs all tests. The servers end with this process, however it ends.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -121,7 +127,8 @@ fn make_available(needed: &Needed) -> Result<(), Failure> {
             | ServerError::NoPooler
             | ServerError::NoFaketime
             | ServerError::NoCron
-            | ServerError::NoSystemdAnalyze,
+            | ServerError::NoSystemdAnalyze
+            | ServerError::NoPrometheus,
         ) => {}
         Err(other) => return Err(other.into()),
     }
@@ -158,8 +165,9 @@ fn install(needed: &Needed) -> Result<(), Failure> {
     }
     let words: Vec<&str> = ["install", "-y"].into_iter().chain(needed.packages.split(' ')).collect();
     apt(&words)?;
-    if needed.packages == PGBOUNCER && Path::new("/run/systemd/system").exists() {
-        run_program(Command::new("systemctl").args(["disable", "--now", PGBOUNCER]))?;
+    let service = SERVICES.iter().find(|(packages, _)| *packages == needed.packages).map(|(_, service)| *service);
+    if let Some(service) = service.filter(|_| Path::new("/run/systemd/system").exists()) {
+        run_program(Command::new("systemctl").args(["disable", "--now", service]))?;
     }
     Ok(())
 }

@@ -86,6 +86,24 @@ pub fn find_systemd_analyze() -> Result<PathBuf, ServerError> {
     find_program("systemd-analyze").ok_or(ServerError::NoSystemdAnalyze)
 }
 
+/// Prometheus and its tool; neither needs to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrometheusBinaries {
+    /// The server.
+    pub prometheus: PathBuf,
+    /// Checks metrics and rules.
+    pub promtool: PathBuf,
+}
+
+/// Finds Prometheus.
+///
+/// # Errors
+/// [`ServerError::NoPrometheus`] where it is not installed; the text says how to install it.
+pub fn find_prometheus() -> Result<PrometheusBinaries, ServerError> {
+    let both = find_program("prometheus").zip(find_program("promtool"));
+    both.map(|(prometheus, promtool)| PrometheusBinaries { prometheus, promtool }).ok_or(ServerError::NoPrometheus)
+}
+
 /// A program on PATH, or where systems keep their own.
 fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
