@@ -9,6 +9,12 @@ pub(crate) trait Cells {
     /// A text; nothing for NULL.
     fn text(&self, index: usize, statement: &'static str) -> Result<Option<String>, ShopError>;
 
+    /// A text that people see and nothing is looked up by; nothing for NULL. Bytes that are no text are replaced: what an
+    /// order is called must not keep it, and all that are locked with it, from being dealt with.
+    fn shown(&self, index: usize, statement: &'static str) -> Result<Option<String>, ShopError> {
+        self.text(index, statement)
+    }
+
     /// A whole number; nothing for NULL.
     fn integer(&self, index: usize, statement: &'static str) -> Result<Option<i64>, ShopError>;
 

@@ -13,7 +13,7 @@ pub(crate) fn candidate(plan: &Plan, row: &impl Cells, name: &'static str) -> Re
     let columns = plan.reservation.key.len();
     let expiry = row.text(1, name)?.unwrap_or_default();
     let reservation = read_whole_key(row, 2, columns, name)?;
-    let number = row.text(columns.saturating_add(2), name)?;
+    let number = row.shown(columns.saturating_add(2), name)?;
     Ok(LockedOrder { key: read_whole_key(row, 0, 1, name)?, number, position: Position { expiry, reservation } })
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn guarded(plan: &Plan, rows: &[impl Cells]) -> Result<Vec<GuardedOrd
     for row in rows {
         let key = read_whole_key(row, 0, 1, NAME)?;
         if seen.insert(key.clone()) {
-            orders.push(GuardedOrder { key, number: row.text(1, NAME)?, guards: guards(plan, row, 2, NAME)? });
+            orders.push(GuardedOrder { key, number: row.shown(1, NAME)?, guards: guards(plan, row, 2, NAME)? });
         }
     }
     Ok(orders)
@@ -80,7 +80,7 @@ pub(crate) fn guarded(plan: &Plan, rows: &[impl Cells]) -> Result<Vec<GuardedOrd
 pub(crate) fn order(plan: &Plan, row: &impl Cells, name: &'static str) -> Result<ExaminedOrder, ShopError> {
     Ok(ExaminedOrder {
         key: read_whole_key(row, 0, 1, name)?,
-        number: row.text(1, name)?,
+        number: row.shown(1, name)?,
         unpaid: read_flag(row, 2, name)?,
         cancelled: read_flag(row, 3, name)?,
         guards: guards(plan, row, 4, name)?,

@@ -13,6 +13,7 @@ use super::fragments::Statement;
 use super::ledger;
 use super::render::Statements;
 use super::values::{Parameters, read, read_flag, read_instant, read_whole_key};
+use crate::cells::Cells;
 
 /// Looks an order up by its number and its key.
 pub(super) async fn explain(
@@ -81,7 +82,7 @@ fn explanation(plan: &Plan, row: &MySqlRow, now: Timestamp, name: &'static str) 
     }
     Ok(Explanation {
         key: read_whole_key(row, 0, 1, name)?,
-        number: read(row, 1, name)?,
+        number: row.shown(1, name)?,
         now,
         unpaid_conditions,
         unpaid: read_flag(row, 2, name)?,

@@ -313,6 +313,7 @@ async fn receive(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cells::Cells;
 
     #[tokio::test]
     async fn a_call_that_fails_leaves_nothing_prepared_in_the_session() {
@@ -354,5 +355,26 @@ mod tests {
         assert!(!read::<bool>(&row, 0, "x").unwrap());
         let shadowed = Call::once("x", "SELECT id FROM orders", Parameters::new()).unwrap();
         ours.transact(Transaction::Read, vec![shadowed]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_number_with_bytes_that_are_no_text_is_shown_without_them() {
+        let database = unreserve_testkit::servers::fresh_database().unwrap();
+        let name = format!("{}_ascii", database.name());
+        let quoted = crate::write::quoted(&name);
+        let mut link = Link::new(&database.url(), Options::default()).unwrap();
+        let create =
+            format!("CREATE DATABASE {quoted} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+        link.simple("create", &create).await.unwrap();
+        let url = database.url().replace(database.name(), &name);
+        let mut ascii = Link::new(&url, Options::default()).unwrap();
+        let ask = "SELECT E'M-\\xff7', 'M-8', NULL::text";
+        let call = Call::once("x", ask, Parameters::new()).unwrap();
+        let row = only_row(ascii.transact(Transaction::Read, vec![call]).await.unwrap().remove(0).rows, "x").unwrap();
+        assert!(row.text(0, "x").is_err(), "a key has to be exact");
+        let shown: Vec<Option<String>> = (0..3).map(|index| row.shown(index, "x").unwrap()).collect();
+        assert_eq!(shown, [Some("M-\u{fffd}7".to_owned()), Some("M-8".to_owned()), None]);
+        drop(ascii);
+        link.simple("drop", &format!("DROP DATABASE {quoted} WITH (FORCE)")).await.unwrap();
     }
 }

@@ -13,6 +13,7 @@ use super::ledger;
 use super::message::Transaction;
 use super::render::Statements;
 use super::values::{Parameters, read, read_instant, read_own_instant, read_sum, read_whole_key};
+use crate::cells::Cells;
 
 /// Looks an order up by its number and its key.
 pub(super) async fn explain(
@@ -65,7 +66,7 @@ fn explanation(plan: &Plan, row: &PgRow, name: &'static str) -> Result<Explanati
     }
     Ok(Explanation {
         key: read_whole_key(row, 0, 1, name)?,
-        number: read(row, 1, name)?,
+        number: row.shown(1, name)?,
         now: read_own_instant(row, 2, name)?,
         unpaid_conditions,
         unpaid: read(row, 3, name)?,

@@ -102,9 +102,12 @@ impl Message {
             ("DateStyle", "'ISO, YMD'".to_owned()),
         ];
         // The database's own operators and types come first, and no temporary table of the session stands for one of the shop's.
+        // A database that checks no encoding must not refuse to send what is no text in ours: one order would stop all.
         let path = "SELECT pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog', \
             (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(s), ', ') FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) AS s), \
-            'pg_temp'), true)";
+            'pg_temp'), true), \
+            pg_catalog.set_config('client_encoding', CASE pg_catalog.current_setting('server_encoding') \
+            WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE pg_catalog.current_setting('client_encoding') END, true)";
         let stale = planted(Mutant::RepeatableRead) && matches!(transaction, Transaction::Batch(_));
         let begin = if stale { begin.replace("READ COMMITTED", "REPEATABLE READ") } else { begin };
         let mut message = Self::new().command("begin", &begin);

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sqlx::postgres::PgRow;
-use sqlx::{Decode, Postgres, Row, Type};
+use sqlx::{Decode, Postgres, Row, Type, ValueRef};
 use unreserve_engine::model::Key;
 use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
@@ -98,6 +98,18 @@ pub(super) fn read<'r, T: Decode<'r, Postgres> + Type<Postgres>>(
 impl Cells for PgRow {
     fn text(&self, index: usize, statement: &'static str) -> Result<Option<String>, ShopError> {
         read(self, index, statement)
+    }
+
+    /// A database that checks no encoding may hold any bytes.
+    fn shown(&self, index: usize, statement: &'static str) -> Result<Option<String>, ShopError> {
+        let value = self.try_get_raw(index).map_err(|error| statement_error(&error, statement))?;
+        if value.is_null() {
+            return Ok(None);
+        }
+        let bytes = value.as_bytes().map_err(|error| {
+            ShopError::new(ShopErrorKind::Other, format!("a text cannot be read: {error}")).during(statement)
+        })?;
+        Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
     }
 
     fn integer(&self, index: usize, statement: &'static str) -> Result<Option<i64>, ShopError> {

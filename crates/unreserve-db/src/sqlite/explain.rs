@@ -11,6 +11,7 @@ use super::fragments::Statement;
 use super::ledger;
 use super::render::Statements;
 use super::values::{Parameters, instant, read, read_flag, read_whole_key};
+use crate::cells::Cells;
 use crate::rows;
 
 /// Looks an order up by its number and its key, inside a transaction that is open already.
@@ -65,7 +66,7 @@ fn explanation(plan: &Plan, row: &SqliteRow, now_ms: i64, name: &'static str) ->
     }
     Ok(Explanation {
         key: read_whole_key(row, 0, 1, name)?,
-        number: read(row, 1, name)?,
+        number: row.shown(1, name)?,
         now: instant(now_ms).ok_or_else(|| ShopError::new(ShopErrorKind::Other, "the database's now is no instant"))?,
         unpaid_conditions,
         unpaid: read_flag(row, 2, name)?,

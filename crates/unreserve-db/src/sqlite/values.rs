@@ -96,6 +96,13 @@ impl Cells for SqliteRow {
         read(self, index, statement)
     }
 
+    /// SQLite checks no encoding: a text may hold any bytes.
+    fn shown(&self, index: usize, statement: &'static str) -> Result<Option<String>, ShopError> {
+        let bytes: Option<Vec<u8>> =
+            self.try_get_unchecked(index).map_err(|error| statement_error(&error, statement))?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
     fn integer(&self, index: usize, statement: &'static str) -> Result<Option<i64>, ShopError> {
         read(self, index, statement)
     }
@@ -131,5 +138,16 @@ mod tests {
         for (units, scale, text) in rows {
             assert_eq!(decimal(units, scale), text);
         }
+    }
+
+    #[tokio::test]
+    async fn a_number_with_bytes_that_are_no_text_is_shown_without_them() {
+        use sqlx::{Connection, SqliteConnection};
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let ask = "SELECT CAST(x'4d2dff37' AS TEXT), 'M-8', NULL";
+        let row = sqlx::query(ask).fetch_one(&mut connection).await.unwrap();
+        assert!(row.text(0, "x").is_err(), "a key has to be exact");
+        let shown: Vec<Option<String>> = (0..3).map(|index| row.shown(index, "x").unwrap()).collect();
+        assert_eq!(shown, [Some("M-\u{fffd}7".to_owned()), Some("M-8".to_owned()), None]);
     }
 }
