@@ -14,6 +14,7 @@ use crate::logging;
 use crate::metrics;
 use crate::printer::{PrintError, Printer, Quiet};
 use crate::settings::{self, Environment, Flags, LogLevel, Settings};
+use crate::telemetry::Telemetry;
 
 /// What every command gets: the effective settings and the printer.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) flags: Flags,
     /// The only way to stdout and stderr.
     pub(crate) printer: Printer,
+    /// What is sent to a collector of traces and metrics, if anything.
+    pub(crate) telemetry: Telemetry,
 }
 
 /// Runs what the command line asks for, and reports how it ended.
@@ -70,9 +73,12 @@ fn run_with_settings(command_line: &CommandLine, printer: Printer) -> Result<Exi
         tracing::warn!("{warning}");
     }
     let shop = settings.shop.clone().filter(|_| command_line.command.shops() == Shops::One);
-    let ended = logging::within_shop(shop.as_deref(), || {
-        dispatch(&command_line.command, &Context { settings, others, flags: command_line.flags(), printer })
-    });
+    // Before anything waits: its threads are not the command's.
+    let sweeps = matches!(command_line.command, Command::Sweep(_) | Command::Daemon(_));
+    let telemetry = if sweeps { Telemetry::start(&Environment::of_process()) } else { Telemetry::default() };
+    let context = Context { settings, others, flags: command_line.flags(), printer, telemetry };
+    let ended = logging::within_shop(shop.as_deref(), || dispatch(&command_line.command, &context));
+    context.telemetry.finish();
     ended.map_err(|failure| failure.of_shop(shop.as_deref()))
 }
 

@@ -40,7 +40,7 @@ impl fmt::Debug for Inner {
 }
 
 /// Counts what happens, on the spot: it must neither wait nor work.
-pub(crate) trait Listener: Send + Sync {
+pub(crate) trait Listener: Send + Sync + fmt::Debug {
     /// Something happened.
     fn hear(&self, told: &Told);
 

@@ -21,6 +21,7 @@ mod service;
 mod settings;
 mod sweeping;
 mod table;
+mod telemetry;
 mod web;
 
 use std::process::ExitCode;

@@ -13,5 +13,5 @@ use crate::settings::{Environment, Settings};
 pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let load = || Ok(Settings::load_shops(&context.flags, &Environment::of_process())?);
     let shops = std::iter::once(&context.settings).chain(&context.others).cloned().collect();
-    block_on(async { LocalSet::new().run_until(daemon::serve(shops, &load)).await })
+    block_on(async { LocalSet::new().run_until(daemon::serve(shops, &load, context.telemetry.listeners())).await })
 }

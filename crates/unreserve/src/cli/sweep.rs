@@ -42,7 +42,7 @@ fn one(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> {
         let (settings, mut lock) = (&context.settings, None);
         let name = settings.shop.as_deref();
         let file = settings.metrics_file.as_ref().map(|file| MetricsFile::of(&file.value, name));
-        let listeners = file.iter().map(MetricsFile::listener).collect();
+        let listeners = file.iter().map(MetricsFile::listener).chain(context.telemetry.listeners()).collect();
         let line = Hub::new(listeners).join(name, sweeps_every(settings));
         let swept = real(args, context, &line, &mut lock).await;
         if let Some(trouble) = what_went_wrong(&swept) {

@@ -11,6 +11,7 @@ mod systemd;
 mod teller;
 mod words;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crew::Crew;
@@ -22,7 +23,7 @@ use unreserve_engine::watch::Ended;
 use crate::clock::ProcessClock;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::hub::Hub;
+use crate::hub::{Hub, Listener};
 use crate::profiles;
 use crate::settings::Settings;
 
@@ -38,14 +39,18 @@ const TICK: Duration = Duration::from_secs(1);
 /// Reads the settings of all shops, again and again where it is asked to.
 pub(crate) type Load<'a> = dyn Fn() -> Result<Vec<Settings>, Failure> + 'a;
 
-/// Watches these shops until a signal ends it.
+/// Watches these shops until a signal ends it, and tells these listeners what happens.
 ///
 /// # Errors
 /// There is one shop, and it does not fit its settings; or nobody can go on.
-pub(crate) async fn serve(shops: Vec<Settings>, load: &Load<'_>) -> Result<Exit, Failure> {
+pub(crate) async fn serve(
+    shops: Vec<Settings>,
+    load: &Load<'_>,
+    listeners: Vec<Arc<dyn Listener>>,
+) -> Result<Exit, Failure> {
     check_profiles(&shops)?;
     let clock = ProcessClock::new();
-    let hub = Hub::new(Vec::new());
+    let hub = Hub::new(listeners);
     let mut daemon = Daemon {
         clock,
         crew: Crew::new(clock, hub.clone()),

@@ -14,7 +14,8 @@ use super::table::{Cell, Kind, METRICS, Metric};
 use crate::daemon::record::Standing;
 use crate::hub::Delivery;
 
-type Labels<'a> = Vec<(&'static str, &'a str)>;
+/// Labels with their values.
+pub(super) type Labels<'a> = Vec<(&'static str, &'a str)>;
 
 impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -24,12 +25,11 @@ impl Collector for Metrics {
             let mut encoder = encoder.encode_descriptor(metric.family(), metric.help, None, kind(metric.kind))?;
             if metric.labels == ["version"] && !only_one {
                 // Of several shops it says nothing about one of them.
-                build(&mut encoder, Vec::new())?;
+                write(&mut encoder, build(&Vec::new()), Value::Number(1))?;
                 continue;
             }
             for (shop, figures) in shops.iter_mut() {
-                let labels = if shop.is_empty() { Vec::new() } else { vec![("shop", shop.as_ref())] };
-                encode(&mut encoder, metric, labels, figures)?;
+                show(metric, of_shop(shop), figures, |labels, value| write(&mut encoder, labels, value))?;
             }
         }
         Ok(())
@@ -44,35 +44,62 @@ fn kind(kind: Kind) -> MetricType {
     }
 }
 
-fn encode(encoder: &mut MetricEncoder<'_>, metric: &Metric, labels: Labels<'_>, figures: &mut Figures) -> fmt::Result {
+/// One number of a metric.
+pub(super) enum Value<'a> {
+    /// One that only grows.
+    Count(u64),
+    /// A number as it is now.
+    Number(i64),
+    /// Seconds as they are now.
+    Seconds(f64),
+    /// How often something took at most so long.
+    Histogram(&'a Histogram),
+}
+
+/// Shows every number of a metric that a shop has, with its labels behind those that are given.
+pub(super) fn show<E>(
+    metric: &Metric,
+    labels: Labels<'_>,
+    figures: &mut Figures,
+    mut see: impl FnMut(Labels<'_>, Value<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     let label = metric.labels.first().copied().unwrap_or_default();
     match (metric.cell)(figures) {
-        Cell::Counter(count) => counter(encoder, labels, *count),
+        Cell::Counter(count) => see(labels, Value::Count(*count)),
         Cell::Counts(counts) => {
-            counts.iter().try_for_each(|(word, count)| counter(encoder, with(&labels, [(label, word)]), count))
+            counts.iter().try_for_each(|(word, count)| see(with(&labels, [(label, word)]), Value::Count(count)))
         }
         Cell::Deliveries(deliveries) => deliveries.iter().try_for_each(|(channel, counts)| {
             counts.iter().zip(Delivery::ALL).try_for_each(|(count, result)| {
-                counter(encoder, with(&labels, [("channel", channel.as_ref()), ("result", result.word())]), *count)
+                let more = [("channel", channel.as_ref()), ("result", result.word())];
+                see(with(&labels, more), Value::Count(*count))
             })
         }),
-        Cell::Number(number) => {
-            number.map_or(Ok(()), |number| sample(encoder, labels, |encoder| encoder.encode_gauge(&number)))
-        }
-        Cell::Micros(micros) => micros.map_or(Ok(()), |micros| {
-            let seconds = SignedDuration::from_micros(micros).as_secs_f64();
-            sample(encoder, labels, |encoder| encoder.encode_gauge(&seconds))
-        }),
-        Cell::Histogram(values) => sample(encoder, labels, |encoder| histogram(encoder, values)),
+        Cell::Number(number) => number.map_or(Ok(()), |number| see(labels, Value::Number(number))),
+        Cell::Micros(micros) => micros
+            .map_or(Ok(()), |micros| see(labels, Value::Seconds(SignedDuration::from_micros(micros).as_secs_f64()))),
+        Cell::Histogram(values) => see(labels, Value::Histogram(values)),
         Cell::Standing(now) => now.map_or(Ok(()), |now| {
             Standing::ALL.into_iter().try_for_each(|standing| {
-                let holds = i64::from(standing == now);
-                let labels = with(&labels, [(label, standing.word())]);
-                sample(encoder, labels, |encoder| encoder.encode_gauge(&holds))
+                see(with(&labels, [(label, standing.word())]), Value::Number(i64::from(standing == now)))
             })
         }),
-        Cell::Build => build(encoder, labels),
+        Cell::Build => see(build(&labels), Value::Number(1)),
     }
+}
+
+fn write(encoder: &mut MetricEncoder<'_>, labels: Labels<'_>, value: Value<'_>) -> fmt::Result {
+    sample(encoder, labels, |encoder| match value {
+        Value::Count(count) => encoder.encode_counter::<NoLabelSet, u64, f64>(&count, None),
+        Value::Number(number) => encoder.encode_gauge(&number),
+        Value::Seconds(seconds) => encoder.encode_gauge(&seconds),
+        Value::Histogram(values) => histogram(encoder, values),
+    })
+}
+
+/// The labels of a shop's series.
+pub(super) fn of_shop(shop: &str) -> Labels<'_> {
+    if shop.is_empty() { Vec::new() } else { vec![("shop", shop)] }
 }
 
 fn with<'a, const N: usize>(labels: &Labels<'a>, more: [(&'static str, &'a str); N]) -> Labels<'a> {
@@ -88,13 +115,8 @@ fn sample(
     if labels.is_empty() { write(encoder) } else { write(&mut encoder.encode_family(&labels)?) }
 }
 
-fn counter(encoder: &mut MetricEncoder<'_>, labels: Labels<'_>, count: u64) -> fmt::Result {
-    sample(encoder, labels, |encoder| encoder.encode_counter::<NoLabelSet, u64, f64>(&count, None))
-}
-
-fn build(encoder: &mut MetricEncoder<'_>, labels: Labels<'_>) -> fmt::Result {
-    let labels = with(&labels, [("version", env!("CARGO_PKG_VERSION"))]);
-    sample(encoder, labels, |encoder| encoder.encode_gauge(&1_i64))
+fn build<'a>(labels: &Labels<'a>) -> Labels<'a> {
+    with(labels, [("version", env!("CARGO_PKG_VERSION"))])
 }
 
 fn histogram(encoder: &mut MetricEncoder<'_>, values: &Histogram) -> fmt::Result {

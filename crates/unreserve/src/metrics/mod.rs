@@ -3,6 +3,8 @@
 mod collect;
 mod figures;
 mod file;
+#[cfg(feature = "otel")]
+mod meter;
 mod render;
 mod table;
 
@@ -10,6 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use file::MetricsFile;
+#[cfg(feature = "otel")]
+pub(crate) use meter::{histograms, observe, seconds_of};
 pub(crate) use render::render;
 pub(crate) use table::reference_markdown;
 
