@@ -376,10 +376,8 @@ fn confinement(account: &Account, launch: &Launch) -> String {
         Some(name) => text.push_str(&format!("StateDirectory={}\nStateDirectoryMode=0700\n", unit_word(name))),
         None => writable.push(PathBuf::from(&launch.state_dir)),
     }
-    // A database that is a file has others beside it while it is written; the log file gets a new one each day; metrics
-    // are written beside their file first.
-    let files = launch.databases.iter().chain(&launch.log_file).chain(&launch.metrics_file);
-    let beside = files.filter_map(|file| file.parent());
+    // A database that is a file has others beside it while it is written; the log file gets a new one each day.
+    let beside = launch.databases.iter().chain(&launch.log_file).filter_map(|file| file.parent());
     writable.extend(beside.map(Path::to_owned));
     writable.sort();
     writable.dedup();
@@ -387,6 +385,13 @@ fn confinement(account: &Account, launch: &Launch) -> String {
     for path in &writable {
         let name = if hidden(path) { "BindPaths" } else { "ReadWritePaths" };
         text.push_str(&format!("{name}={}\n", unit_word(&path.display().to_string())));
+    }
+    // Metrics are written beside their file first. Where that directory is not there, sweeps have to run all the same.
+    if let Some(path) =
+        launch.metrics_file.as_deref().and_then(Path::parent).filter(|path| !writable.iter().any(|known| known == path))
+    {
+        let name = if hidden(path) { "BindPaths" } else { "ReadWritePaths" };
+        text.push_str(&format!("{name}={}\n", unit_word(&format!("-{}", path.display()))));
     }
     let covered = |path: &Path| writable.iter().any(|directory| path.starts_with(directory));
     let seen: Vec<PathBuf> = launch.files().into_iter().filter(|path| hidden(path) && !covered(path)).collect();

@@ -13,16 +13,13 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use unreserve_engine::report::SweepReport;
 
-use super::post::Post;
+use super::post::{Post, TIMEOUT};
 use crate::hub::{Listener, News, Swept, Told};
 use crate::metrics::{Metrics, observe, seconds_of};
 use crate::settings::Environment;
 
 /// What is left is sent for so long when the program ends.
 const AT_THE_END: Duration = Duration::from_secs(3);
-
-/// How long one sending may take where nobody says anything.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The places to send to: any of them makes it begin.
 const ENDPOINTS: [&str; 3] =
@@ -49,12 +46,13 @@ impl Sending {
         {
             tracing::warn!("OTEL_EXPORTER_OTLP_PROTOCOL: `{protocol}` is not built in, `http/protobuf` is used");
         }
+        let post = logged("anything", Post::begin())?;
         let mut sending = Self { tracing: None, metering: None, listeners: Vec::new() };
         if !says("OTEL_TRACES_EXPORTER", "none") {
-            sending.tracing = logged("traces", tracing(environment));
+            sending.tracing = logged("traces", tracing(&post, environment));
         }
         if !says("OTEL_METRICS_EXPORTER", "none") {
-            sending.metering = logged("metrics", metering(environment));
+            sending.metering = logged("metrics", metering(&post, environment));
         }
         if let Some(tracing) = &sending.tracing {
             sending.listeners.push(Arc::new(Traces::new(tracing.tracer("unreserve"))));
@@ -112,15 +110,15 @@ fn timeout(environment: &Environment, name: &str) -> Duration {
     millis.map_or(TIMEOUT, Duration::from_millis)
 }
 
-fn tracing(environment: &Environment) -> Result<SdkTracerProvider, String> {
-    let post = Post::begin(timeout(environment, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"))?;
+fn tracing(post: &Post, environment: &Environment) -> Result<SdkTracerProvider, String> {
+    let post = post.within(timeout(environment, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"));
     let exporter = SpanExporter::builder().with_http().with_http_client(post).build();
     let exporter = exporter.map_err(|error| error.to_string())?;
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource(environment)).build())
 }
 
-fn metering(environment: &Environment) -> Result<SdkMeterProvider, String> {
-    let post = Post::begin(timeout(environment, "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT"))?;
+fn metering(post: &Post, environment: &Environment) -> Result<SdkMeterProvider, String> {
+    let post = post.within(timeout(environment, "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT"));
     let exporter = MetricExporter::builder().with_http().with_http_client(post).build();
     let exporter = exporter.map_err(|error| error.to_string())?;
     Ok(SdkMeterProvider::builder().with_periodic_exporter(exporter).with_resource(resource(environment)).build())

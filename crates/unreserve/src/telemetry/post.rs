@@ -3,21 +3,27 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use tokio::runtime::Handle;
 
+/// How long one sending may take where nobody says anything.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A collector's answer is read no further.
 const ANSWER: usize = 64 * 1024;
 
-/// The way to the collector.
+/// The way to the collector. Clones are the same one.
+#[derive(Clone)]
 pub(super) struct Post {
     client: reqwest::Client,
     handle: Handle,
+    timeout: Duration,
     /// Whether the last one did not arrive: said once, until one arrives again.
-    lost: std::sync::Arc<AtomicBool>,
+    lost: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Post {
@@ -28,14 +34,11 @@ impl std::fmt::Debug for Post {
 
 impl Post {
     /// Begins a thread for it. It ends with the process.
-    pub(super) fn begin(timeout: Duration) -> Result<Self, String> {
+    pub(super) fn begin() -> Result<Self, String> {
         // Another part of the program may have chosen it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| error.to_string())?;
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+        let client = client.map_err(|error| error.to_string())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| error.to_string())?;
         let handle = runtime.handle().clone();
@@ -43,7 +46,12 @@ impl Post {
             .name("telemetry".to_owned())
             .spawn(move || runtime.block_on(std::future::pending::<()>()))
             .map_err(|error| error.to_string())?;
-        Ok(Self { client, handle, lost: std::sync::Arc::default() })
+        Ok(Self { client, handle, timeout: TIMEOUT, lost: Arc::default() })
+    }
+
+    /// The same, where one sending may take so long.
+    pub(super) fn within(&self, timeout: Duration) -> Self {
+        Self { timeout, ..self.clone() }
     }
 }
 
@@ -56,10 +64,10 @@ impl HttpClient for Post {
         'own: 'answer,
         Self: 'answer,
     {
-        let (client, lost) = (self.client.clone(), std::sync::Arc::clone(&self.lost));
+        let (client, timeout, lost) = (self.client.clone(), self.timeout, Arc::clone(&self.lost));
         // The library waits on a thread that has no runtime.
         let task = self.handle.spawn(async move {
-            let sent = send(&client, request).await;
+            let sent = send(&client, timeout, request).await;
             let problem = match &sent {
                 Ok(answer) if answer.status().is_success() => None,
                 Ok(answer) => Some(format!("it answered {}", answer.status())),
@@ -78,8 +86,14 @@ impl HttpClient for Post {
     }
 }
 
-async fn send(client: &reqwest::Client, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-    let mut answer = client.execute(request.try_into()?).await.map_err(reqwest::Error::without_url)?;
+async fn send(
+    client: &reqwest::Client,
+    timeout: Duration,
+    request: Request<Bytes>,
+) -> Result<Response<Bytes>, HttpError> {
+    let mut request: reqwest::Request = request.try_into()?;
+    *request.timeout_mut() = Some(timeout);
+    let mut answer = client.execute(request).await.map_err(reqwest::Error::without_url)?;
     let mut response = Response::builder().status(answer.status());
     if let Some(headers) = response.headers_mut() {
         *headers = std::mem::take(answer.headers_mut());

@@ -18,7 +18,8 @@ fn own_file() -> Launch {
     let secret =
         SecretPlace::Own { variable: "DATABASE_URL_FILE".to_owned(), path: PathBuf::from("/etc/unreserve/url 100%") };
     let variables = vec![("DATABASE_URL_FILE".to_owned(), "/etc/unreserve/url 100%".to_owned())];
-    Launch { secrets: vec![secret], variables, env_file: None, ..launch() }
+    let metrics_file = Some(PathBuf::from("/var/lib/node exporter/unreserve.prom"));
+    Launch { secrets: vec![secret], variables, env_file: None, metrics_file, ..launch() }
 }
 
 /// A shop that is a file, everything in directories of a user.
