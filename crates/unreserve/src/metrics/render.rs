@@ -80,7 +80,13 @@ fn thousandths(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use unreserve_engine::shop::Outlook;
+
     use super::*;
+    use crate::daemon::record::Standing;
+    use crate::hub::{Hub, Line, Listener, News};
 
     #[test]
     fn the_reader_chooses_the_format() {
@@ -103,5 +109,38 @@ mod tests {
         let metrics = Arc::new(Metrics::default());
         assert_eq!(render(&metrics, None).content_type, PLAIN);
         assert_eq!(render(&metrics, Some(prometheus)).content_type, OPEN_METRICS);
+    }
+
+    #[test]
+    fn every_shop_has_its_series_until_it_leaves() {
+        let metrics = Arc::new(Metrics::default());
+        let hub = Hub::new(vec![Arc::clone(&metrics) as Arc<dyn Listener>]);
+        let lines = ["blue", "red"].map(|shop| hub.join(Some(shop), Duration::from_secs(90)));
+        let text = || render(&metrics, None).body;
+        let build = format!("\nunreserve_build_info{{version=\"{}\"}} 1\n", env!("CARGO_PKG_VERSION"));
+        let of = |shop: &str| format!("\nunreserve_interval_seconds{{shop=\"{shop}\"}} 90.0\n");
+        let both = text();
+        assert!([build.as_str(), &of("blue"), &of("red")].iter().all(|line| both.contains(line)), "{both}");
+        lines.iter().for_each(Line::leave);
+        let none = text();
+        assert!(none.contains(&build) && !none.contains("shop="), "{none}");
+        hub.join(None, Duration::from_secs(90));
+        assert!(text().contains("\nunreserve_interval_seconds 90.0\n"), "{}", text());
+    }
+
+    #[test]
+    fn whoever_stands_by_does_not_tell_what_it_saw_on_duty() {
+        let metrics = Arc::new(Metrics::default());
+        let hub = Hub::new(vec![Arc::clone(&metrics) as Arc<dyn Listener>]);
+        let line = hub.join(None, Duration::from_secs(90));
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let seen = "\nunreserve_oldest_overdue_seconds 400.0\n";
+        line.tell(News::Looked(Outlook { now, due_orders: 7, oldest_overdue_micros: 400_000_000, next_expiry: None }));
+        line.stands(Standing::Waiting, "waits", None);
+        assert!(render(&metrics, None).body.contains(seen));
+        line.stands(Standing::Standby, "stands by", None);
+        let text = render(&metrics, None).body;
+        assert!(!text.contains("\nunreserve_oldest_overdue_seconds "), "{text}");
+        assert!(text.contains("\nunreserve_standing{standing=\"standby\"} 1\n"), "{text}");
     }
 }
