@@ -7,6 +7,7 @@ mod cells;
 mod deadline;
 mod duty;
 mod halt;
+mod holding;
 #[cfg(test)]
 mod hostile;
 mod mysql;
@@ -84,11 +85,28 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// How long one statement may take; the server is told as well.
     pub statement_timeout: Duration,
+    /// Whether anything may be written.
+    pub access: Access,
+}
+
+/// Whether anything may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// It may.
+    #[default]
+    Write,
+    /// Nothing may, whatever is asked for: where every read is a transaction that only reads, that is so already; where a file
+    /// is opened, the connection itself is told.
+    Read,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(10), statement_timeout: Duration::from_secs(5) }
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(5),
+            access: Access::Write,
+        }
     }
 }
 

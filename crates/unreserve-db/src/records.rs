@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use unreserve_engine::ledger::{BatchRecord, DayTally, EntryRecord, SetAsideRecord, StockTally, SweepRecord};
+use unreserve_engine::ledger::{
+    BatchRecord, DayTally, EntryPlace, EntryRecord, ReleaseSeen, SetAsideRecord, StockTally, SweepPlace, SweepRecord,
+};
 use unreserve_engine::model::{BatchId, SweepId};
 use unreserve_engine::shop::{Books, LeaseSeen, ShopError, ShopErrorKind, SweepSeen};
 
@@ -156,5 +158,46 @@ pub(crate) fn stock_tally(row: &impl Cells) -> Result<StockTally, ShopError> {
         stock: whole_text(row, 0, NAME)?,
         reservations: read_count(row, 1, NAME)?,
         units: read_sum(row, 2, NAME)?,
+    })
+}
+
+/// A row of `sweeps_page`, with its place in the line.
+pub(crate) fn placed_sweep(row: &impl Cells) -> Result<(SweepPlace, SweepRecord), ShopError> {
+    let sweep = sweep(row)?;
+    Ok((SweepPlace { started_at: sweep.started_at, sweep_id: sweep.sweep_id }, sweep))
+}
+
+/// A row of `sweeps_looked`: the identity, and when it began.
+pub(crate) fn sweep_place(row: &impl Cells) -> Result<SweepPlace, ShopError> {
+    const NAME: &str = "sweeps_looked";
+    let sweep_id = SweepId::parse(&whole_text(row, 0, NAME)?);
+    let sweep_id = sweep_id.map_err(|error| ShopError::new(ShopErrorKind::Other, error.to_string()).during(NAME))?;
+    Ok(SweepPlace { started_at: read_own_instant(row, 1, NAME)?, sweep_id })
+}
+
+/// A row of `entries_page`: an entry, and its place behind it.
+pub(crate) fn placed_entry(row: &impl Cells) -> Result<(EntryPlace, EntryRecord), ShopError> {
+    Ok((entry_place(row, 10)?, entry(row)?))
+}
+
+/// A place among entries, from a column on: when its batch was, the batch, the line.
+pub(crate) fn entry_place(row: &impl Cells, first: usize) -> Result<EntryPlace, ShopError> {
+    const NAME: &str = "entries_page";
+    let batch_id = BatchId::parse(&whole_text(row, first.saturating_add(1), NAME)?);
+    Ok(EntryPlace {
+        at: read_own_instant(row, first, NAME)?,
+        batch_id: batch_id.map_err(|error| ShopError::new(ShopErrorKind::Other, error.to_string()).during(NAME))?,
+        line: read_sum(row, first.saturating_add(2), NAME)?,
+    })
+}
+
+/// A row of `newest_releases`.
+pub(crate) fn release_seen(row: &impl Cells) -> Result<ReleaseSeen, ShopError> {
+    const NAME: &str = "newest_releases";
+    Ok(ReleaseSeen {
+        at: read_own_instant(row, 0, NAME)?,
+        stock: row.text(1, NAME)?,
+        quantity: read_sum(row, 2, NAME)?,
+        overdue_micros: read_sum(row, 3, NAME)?,
     })
 }

@@ -115,6 +115,7 @@ async fn reservations(
                 .map(unreserve_engine::model::Quantity::new)
                 .unwrap_or_default(),
             active: read_flag(&row, active, name)?,
+            reserved_at: read_instant(&row, active.saturating_add(1), name)?,
             expires_at: read_instant(&row, at(1), name)?,
             expired: read_flag(&row, at(2), name)?,
             overdue_micros: read(&row, at(3), name)?,

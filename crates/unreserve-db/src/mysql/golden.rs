@@ -74,7 +74,8 @@ pub(super) fn every(statements: &Statements) -> Vec<&Statement> {
 fn written(plan: &Plan) -> String {
     let mut text = String::new();
     let statements = render(plan, true);
-    for statement in every(&statements) {
+    let looks = super::holding::statements(plan);
+    for statement in every(&statements).into_iter().chain(&looks) {
         text.push_str(&statement.sql);
         let sent = statement.slots.iter().map(|slot| match slot {
             Slot::Given(place) => format!("${place}"),
@@ -292,7 +293,8 @@ mod hostile {
             let known: BTreeMap<&str, String> = NAMES.iter().copied().zip(names.iter().cloned()).collect();
             let plan = renamed(depot_plan(), &known, &value, &zone);
             let statements = render(&plan, true);
-            for statement in every(&statements) {
+            let looks = super::super::holding::statements(&plan);
+            for statement in every(&statements).into_iter().chain(&looks) {
                 let (bare, identifiers, literals) = taken_apart(&statement.sql);
                 prop_assert!(!bare.contains("zq"), "unquoted in {}", statement.sql);
                 prop_assert!(!bare.contains(';'), "two statements in {}", statement.sql);

@@ -226,34 +226,41 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     link.execute("close", END, parameters.plain()?).await.map(|_| ())
 }
 
-/// The first letters of the sweep twice, or NULL for the newest; the limit.
-const HISTORY: &str = "/* unreserve history */
-SELECT s.sweep_id, s.profile, s.holder, s.started_at, MAX(e.finished_at), MAX(e.ending), MAX(e.duration_us), MAX(e.protected),
+/// What is told of a sweep `s`, of which identity, profile, holder and beginning are there.
+pub(super) const SWEEP_COLUMNS: &str =
+    "SELECT s.sweep_id, s.profile, s.holder, s.started_at, MAX(e.finished_at), MAX(e.ending), MAX(e.duration_us), MAX(e.protected),
        MAX(e.set_aside), MAX(e.oldest_overdue_us), CAST(MAX(e.remaining_due) AS SIGNED), MAX(e.error), COUNT(b.batch_id),
        CAST(SUM(b.reservations) AS SIGNED), CAST(SUM(b.units) AS SIGNED), CAST(SUM(b.stock_rows) AS SIGNED),
-       CAST(SUM(b.orders_cancelled) AS SIGNED), CAST(SUM(b.drift) AS SIGNED)
-FROM (SELECT x.sweep_id, x.profile, x.holder, x.started_at FROM unreserve_sweep AS x
-      WHERE ? IS NULL OR x.sweep_id LIKE CONCAT(?, '%') ORDER BY x.started_at DESC, x.sweep_id DESC LIMIT ?) AS s
-LEFT JOIN unreserve_sweep_end AS e ON e.sweep_id = s.sweep_id
+       CAST(SUM(b.orders_cancelled) AS SIGNED), CAST(SUM(b.drift) AS SIGNED)";
+
+/// How many.
+const NEWEST: &str = "(SELECT x.sweep_id, x.profile, x.holder, x.started_at FROM unreserve_sweep AS x
+      ORDER BY x.started_at DESC, x.sweep_id DESC LIMIT ?)";
+
+/// The first and the last identity, so that the key's index finds those that begin alike; how many.
+const ALIKE: &str = "(SELECT x.sweep_id, x.profile, x.holder, x.started_at FROM unreserve_sweep AS x
+      WHERE x.sweep_id BETWEEN ? AND ? ORDER BY x.started_at DESC, x.sweep_id DESC LIMIT ?)";
+
+/// Its end and the sums over its batches, the newest sweep first.
+pub(super) const SWEEP_SUMS: &str = "LEFT JOIN unreserve_sweep_end AS e ON e.sweep_id = s.sweep_id
 LEFT JOIN unreserve_batch AS b ON b.sweep_id = s.sweep_id
 GROUP BY s.sweep_id, s.profile, s.holder, s.started_at ORDER BY s.started_at DESC, s.sweep_id DESC";
 
 /// Sweeps with the sums over their batches.
 pub(super) async fn history(link: &mut Link, query: &HistoryQuery) -> Result<Vec<SweepRecord>, ShopError> {
-    let (limit, id) = match query {
-        HistoryQuery::Latest { limit } => (i64::from(*limit), None),
-        // A prefix is letters of a UUID; anything else cannot match, and would be a pattern.
-        HistoryQuery::Sweep { id } if id.chars().all(|c| c.is_ascii_hexdigit() || c == '-') => {
-            (2, Some(id.to_lowercase()))
+    let (which, parameters) = match query {
+        HistoryQuery::Latest { limit } => (NEWEST, Parameters::new().integer(i64::from(*limit))),
+        HistoryQuery::Sweep { id } => {
+            let Some((first, last)) = SweepId::between(id) else { return Ok(Vec::new()) };
+            (ALIKE, Parameters::new().text(first.to_string()).text(last.to_string()).integer(2))
         }
-        HistoryQuery::Sweep { .. } => return Ok(Vec::new()),
     };
-    let parameters = Parameters::new().maybe(id.clone()).maybe(id).integer(limit);
-    let rows = read_ledger(link, "history", HISTORY, &parameters).await?;
+    let sql = format!("/* unreserve history */ {SWEEP_COLUMNS} FROM {which} AS s {SWEEP_SUMS}");
+    let rows = read_ledger(link, "history", &sql, &parameters).await?;
     rows.iter().map(records::sweep).collect()
 }
 
-const ENTRY_COLUMNS: &str =
+pub(super) const ENTRY_COLUMNS: &str =
     "SELECT e.kind, e.order_key, e.order_number, e.reservation_key, e.stock, e.quantity, e.drift,
        e.expires_at, e.at, e.overdue_us DIV 1000000";
 

@@ -12,11 +12,13 @@ mod fragments;
 mod golden;
 mod grants;
 mod health;
+mod holding;
 mod info;
 mod introspect;
 mod keys;
 mod lease;
 mod ledger;
+mod pages;
 mod render;
 mod tally;
 mod times;
@@ -32,14 +34,14 @@ use info::Server;
 use jiff::Timestamp;
 use render::Statements;
 use unreserve_engine::ledger::{
-    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart, Tally,
-    TallyQuery,
+    BatchRecord, EntriesPage, EntriesQuery, EntryRecord, HistoryQuery, Lately, LatelyQuery, SetAside, SetAsideRecord,
+    SweepEnd, SweepRecord, SweepStart, SweepsPage, SweepsQuery, Tally, TallyQuery,
 };
 use unreserve_engine::model::{BatchId, Holder, Key, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, CheckedShop, Explanation, GuardedOrder, InstallState, Ledger, Leftovers,
-    LockTest, Outlook, Selection, Shop, ShopError, ShopInfo, Surveyed, Vitals, VitalsQuery, read_for,
+    Acquired, Answer, Batch, BatchStart, CheckedShop, Explanation, GuardedOrder, Held, InstallState, Ledger, Leftovers,
+    LockTest, Outlook, Selection, Shop, ShopError, ShopInfo, StockHoldings, Surveyed, Vitals, VitalsQuery, read_for,
 };
 use values::{Parameters, only_row, read_count, read_instant};
 
@@ -84,6 +86,18 @@ macro_rules! reads_the_ledger {
 
             fn vitals<'a>(&'a mut self, query: &'a VitalsQuery) -> Answer<'a, Vitals> {
                 Box::pin(health::vitals(&mut self.link, query))
+            }
+
+            fn sweeps_page<'a>(&'a mut self, query: &'a SweepsQuery) -> Answer<'a, SweepsPage> {
+                Box::pin(pages::sweeps_page(&mut self.link, query))
+            }
+
+            fn entries_page<'a>(&'a mut self, query: &'a EntriesQuery) -> Answer<'a, EntriesPage> {
+                Box::pin(pages::entries_page(&mut self.link, query))
+            }
+
+            fn lately<'a>(&'a mut self, query: &'a LatelyQuery) -> Answer<'a, Lately> {
+                Box::pin(pages::lately(&mut self.link, query))
             }
 
             fn orders_set_aside(&mut self, limit: u32) -> Answer<'_, Vec<SetAsideRecord>> {
@@ -248,6 +262,14 @@ impl CheckedShop for CheckedMySqlShop {
     fn explain<'a>(&'a mut self, order: &'a str, lock: LockTest) -> Answer<'a, Option<Explanation>> {
         let installed = self.server.info.installed == InstallState::Current;
         Box::pin(explain::explain(&mut self.link, (&self.plan, &self.statements), installed, (order, lock)))
+    }
+
+    fn held(&mut self, read_max: u32) -> Answer<'_, Held> {
+        Box::pin(holding::held(&mut self.link, &self.plan, read_max))
+    }
+
+    fn stock_holdings(&mut self, read_max: u32) -> Answer<'_, StockHoldings> {
+        Box::pin(holding::stock_holdings(&mut self.link, (&self.plan, &self.statements), read_max))
     }
 
     fn acquire<'a>(&'a mut self, holder: &'a Holder, start: &'a SweepStart) -> Answer<'a, Acquired> {

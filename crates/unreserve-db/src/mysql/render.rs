@@ -10,7 +10,7 @@ use unreserve_engine::profile::ExpiryHome;
 use super::ahead::{clock_evidence, guarded, outlook, unseen};
 use super::fragments::{Statement, Writer, list, order_lock, quoted, table_name};
 use super::keys::{JsonTable, alike, are_keys, folds_letters, is_key, key_text, key_value};
-use super::times::{due, micros};
+use super::times::{due, instant, micros};
 
 /// One question to the line of due reservations, in its three forms; only the one by name shows guarded orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -275,7 +275,7 @@ fn reservation_columns(w: &mut Writer<'_>) -> String {
 
 /// The key of the stock row that a reservation holds, as the stock table writes it: where letters are folded, two texts
 /// may name one row, and what comes back to one row has to be summed.
-fn stock_key(stock: &StockPlan, own: &Column, theirs: &Column) -> String {
+pub(super) fn stock_key(stock: &StockPlan, own: &Column, theirs: &Column) -> String {
     let as_written = key_text("r", theirs);
     if !folds_letters(own) {
         return as_written;
@@ -547,6 +547,10 @@ fn explain_order(plan: &Plan, by: &Column) -> Statement {
 fn explain_reservations(plan: &Plan) -> Statement {
     let mut w = Writer::new(plan, "explain_reservations");
     let columns = reservation_columns(&mut w);
+    let reserved_at = match &plan.due.created_at {
+        Some(time) => micros(&instant(&mut w, time.home, &time.column, &time.encoding)),
+        None => "NULL".to_owned(),
+    };
     let (line, active, column) = (orders_line(&w, 1), w.active(), w.expiry_column());
-    w.finish(&format!("SELECT {columns},\n{active} IS TRUE\n{line}\nORDER BY {column} LIMIT 200"))
+    w.finish(&format!("SELECT {columns},\n{active} IS TRUE, {reserved_at}\n{line}\nORDER BY {column} LIMIT 200"))
 }

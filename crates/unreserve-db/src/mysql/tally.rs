@@ -11,7 +11,7 @@ use super::values::Parameters;
 use crate::records;
 
 /// Profile, from, to.
-const SWEEPS: &str = "/* unreserve tally_sweeps */
+pub(super) const SWEEPS: &str = "/* unreserve tally_sweeps */
 SELECT s.started_at DIV 86400000000, COUNT(*), CAST(COALESCE(SUM(e.ending IN ('done', 'problems')), 0) AS SIGNED)
 FROM unreserve_sweep AS s LEFT JOIN unreserve_sweep_end AS e ON e.sweep_id = s.sweep_id
 WHERE s.profile = ? AND s.started_at >= ? AND s.started_at < ? GROUP BY 1";
@@ -24,6 +24,16 @@ const BATCHES: &str = "unreserve_sweep AS s JOIN unreserve_batch AS b ON b.sweep
 const MOST: i64 = 9_000_000_000_000_000_000;
 
 const RELEASES: &str = "JOIN unreserve_entry AS e ON e.batch_id = b.batch_id AND e.kind = 'release'";
+
+/// The sums over the batches of each day; given what [`BATCHES`] is given.
+pub(super) fn batches_by_day() -> String {
+    format!(
+        "/* unreserve tally_batches */
+SELECT b.at DIV 86400000000, CAST(SUM(b.reservations) AS SIGNED), CAST(SUM(b.units) AS SIGNED), CAST(SUM(b.orders_cancelled) AS SIGNED),
+       CAST(SUM(b.drift) AS SIGNED)
+FROM {BATCHES} GROUP BY 1"
+    )
+}
 
 /// Sums over some days of the ledger.
 pub(super) async fn tally(link: &mut Link, query: &TallyQuery) -> Result<Tally, ShopError> {
@@ -41,13 +51,7 @@ async fn read(link: &mut Link, query: &TallyQuery) -> Result<Tally, ShopError> {
     for row in link.rows("tally_sweeps", SWEEPS, of_profile().plain()?).await? {
         records::tally_sweeps(&mut days, &row)?;
     }
-    let sql = format!(
-        "/* unreserve tally_batches */
-SELECT b.at DIV 86400000000, CAST(SUM(b.reservations) AS SIGNED), CAST(SUM(b.units) AS SIGNED), CAST(SUM(b.orders_cancelled) AS SIGNED),
-       CAST(SUM(b.drift) AS SIGNED)
-FROM {BATCHES} GROUP BY 1"
-    );
-    for row in link.rows("tally_batches", &sql, span().plain()?).await? {
+    for row in link.rows("tally_batches", &batches_by_day(), span().plain()?).await? {
         records::tally_batches(&mut days, &row)?;
     }
     let sql = format!(

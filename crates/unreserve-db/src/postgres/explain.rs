@@ -99,6 +99,7 @@ async fn read_rest(
             // What is no quantity keeps a sweep from releasing it, but must not keep anybody from seeing the rest.
             quantity: Quantity::new(read_sum(&row, at(0), statement.name)?),
             active: read(&row, active_index, statement.name)?,
+            reserved_at: read_instant(&row, active_index.saturating_add(1), statement.name)?,
             expires_at: read_instant(&row, at(1), statement.name)?,
             expired: read(&row, at(2), statement.name)?,
             overdue_micros: read(&row, at(3), statement.name)?,

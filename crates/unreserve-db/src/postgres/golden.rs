@@ -88,7 +88,8 @@ pub(super) fn every(statements: &Statements) -> Vec<&Statement> {
 fn written(plan: &Plan) -> String {
     let mut text = String::new();
     let statements = render(plan, true);
-    for statement in every(&statements) {
+    let looks = super::holding::statements(plan);
+    for statement in every(&statements).into_iter().chain(&looks) {
         text.push_str(&statement.sql);
         text.push_str("\n\n");
     }
@@ -313,7 +314,8 @@ mod hostile {
             let plan = renamed(depot_plan(), &known, &value, &zone);
             let statements = render(&plan, true);
             let mut whole = false;
-            for statement in every(&statements) {
+            let looks = super::super::holding::statements(&plan);
+            for statement in every(&statements).into_iter().chain(&looks) {
                 let (bare, identifiers, literals) = taken_apart(&statement.sql);
                 prop_assert!(!bare.contains("zq"), "unquoted in {}", statement.sql);
                 prop_assert!(!bare.contains(';'), "two statements in {}", statement.sql);

@@ -276,14 +276,15 @@ pub(super) async fn close(link: &mut Link, profile: &str, token: &str, end: &Swe
     }
 }
 
-const HISTORY: &str = "/* unreserve history */
-SELECT s.sweep_id::text, s.profile, s.holder, (extract(epoch FROM s.started_at) * 1000000)::bigint,
+/// What is told of a sweep `s`, of which identity, profile, holder and beginning are there.
+pub(super) const SWEEP_COLUMNS: &str =
+    "SELECT s.sweep_id::text, s.profile, s.holder, (extract(epoch FROM s.started_at) * 1000000)::bigint,
        (extract(epoch FROM e.finished_at) * 1000000)::bigint, e.ending, e.duration_us, coalesce(e.protected, '{}'),
        coalesce(e.set_aside, 0), coalesce(e.oldest_overdue_us, 0), coalesce(e.remaining_due, false), e.error,
-       b.batches, b.reservations, b.units, b.stock_rows, b.orders_cancelled, b.drift
-FROM (SELECT * FROM unreserve.sweep AS x WHERE $2::text IS NULL OR x.sweep_id::text LIKE $2::text || '%'
-      ORDER BY x.started_at DESC, x.sweep_id DESC LIMIT $1::bigint) AS s
-LEFT JOIN unreserve.sweep_end AS e ON e.sweep_id = s.sweep_id
+       b.batches, b.reservations, b.units, b.stock_rows, b.orders_cancelled, b.drift";
+
+/// Its end and the sums over its batches, the newest sweep first.
+pub(super) const SWEEP_SUMS: &str = "LEFT JOIN unreserve.sweep_end AS e ON e.sweep_id = s.sweep_id
 CROSS JOIN LATERAL (
     SELECT count(*) AS batches, coalesce(sum(b.reservations), 0)::bigint AS reservations, coalesce(sum(b.units), 0)::bigint AS units,
            coalesce(sum(b.stock_rows), 0)::bigint AS stock_rows, coalesce(sum(b.orders_cancelled), 0)::bigint AS orders_cancelled,
@@ -291,22 +292,29 @@ CROSS JOIN LATERAL (
     FROM unreserve.batch AS b WHERE b.sweep_id = s.sweep_id) AS b
 ORDER BY s.started_at DESC, s.sweep_id DESC";
 
+/// `$1` how many.
+const NEWEST: &str =
+    "(SELECT * FROM unreserve.sweep AS x ORDER BY x.started_at DESC, x.sweep_id DESC LIMIT $1::bigint)";
+
+/// `$1` how many, `$2` and `$3` the first and the last identity: so the key's index finds those that begin alike.
+const ALIKE: &str = "(SELECT * FROM unreserve.sweep AS x WHERE x.sweep_id BETWEEN $2::text::uuid AND $3::text::uuid
+      ORDER BY x.started_at DESC, x.sweep_id DESC LIMIT $1::bigint)";
+
 /// Sweeps with the sums over their batches.
 pub(super) async fn history(link: &mut Link, query: &HistoryQuery) -> Result<Vec<SweepRecord>, ShopError> {
-    let (limit, id) = match query {
-        HistoryQuery::Latest { limit } => (i64::from(*limit), None),
-        // A prefix is letters of a UUID; anything else cannot match, and would be a pattern.
-        HistoryQuery::Sweep { id } if id.chars().all(|c| c.is_ascii_hexdigit() || c == '-') => {
-            (2, Some(id.to_lowercase()))
+    let (which, parameters) = match query {
+        HistoryQuery::Latest { limit } => (NEWEST, Parameters::new().with(i64::from(*limit))),
+        HistoryQuery::Sweep { id } => {
+            let Some((first, last)) = SweepId::between(id) else { return Ok(Vec::new()) };
+            (ALIKE, Parameters::new().with(2_i64).with(first.to_string()).with(last.to_string()))
         }
-        HistoryQuery::Sweep { .. } => return Ok(Vec::new()),
     };
-    let parameters = Parameters::new().with(limit).with(id);
-    let rows = read_ledger(link, "history", HISTORY, parameters).await?;
+    let sql = format!("/* unreserve history */ {SWEEP_COLUMNS} FROM {which} AS s {SWEEP_SUMS}");
+    let rows = read_ledger(link, "history", &sql, parameters).await?;
     rows.iter().map(records::sweep).collect()
 }
 
-const ENTRY_COLUMNS: &str = "SELECT e.kind, e.order_key, e.order_number, e.reservation_key, e.stock, e.quantity, e.drift,
+pub(super) const ENTRY_COLUMNS: &str = "SELECT e.kind, e.order_key, e.order_number, e.reservation_key, e.stock, e.quantity, e.drift,
        (extract(epoch FROM e.expires_at) * 1000000)::bigint, (extract(epoch FROM e.at) * 1000000)::bigint, e.overdue_us / 1000000";
 
 /// The entries of one sweep, in the order they were written.

@@ -350,7 +350,7 @@ fn in_own_type(own: &Column, theirs: &Column) -> String {
 
 /// The key of the stock row that a reservation holds, as the stock table writes it: what comes back to one row has to be
 /// summed, however differently two reservations spell its key.
-fn stock_key(stock: &StockPlan, own: &Column, theirs: &Column) -> String {
+pub(super) fn stock_key(stock: &StockPlan, own: &Column, theirs: &Column) -> String {
     let as_written = text("r", theirs);
     if differ_as_texts(stock) {
         return as_written;
@@ -562,9 +562,12 @@ fn explain_order(plan: &Plan, by: &Column) -> Statement {
 fn explain_reservations(plan: &Plan) -> Statement {
     let w = Writer::new(plan, "explain_reservations");
     let columns = reservation_columns(&w);
+    let created = plan.due.created_at.as_ref();
+    let reserved_at = created.map(|time| micros(&w.instant(time.home, &time.column, &time.encoding)));
+    let reserved_at = reserved_at.unwrap_or_else(|| "NULL::bigint".to_owned());
     let (line, active, column) = (w.line(), w.active(), w.expiry_column());
     w.finish(&format!(
-        "SELECT {columns}, coalesce({active}, false)\n{line}\nWHERE o.{} = ANY ($1::text[]::{}[])\nORDER BY {column} LIMIT 200",
+        "SELECT {columns}, coalesce({active}, false), {reserved_at}\n{line}\nWHERE o.{} = ANY ($1::text[]::{}[])\nORDER BY {column} LIMIT 200",
         quoted(&plan.order.key.name), cast_type(&plan.order.key)
     ))
 }

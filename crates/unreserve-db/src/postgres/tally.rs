@@ -10,10 +10,11 @@ use super::message::{Call, Transaction};
 use super::values::{Parameters, only_row, read_own_instant};
 use crate::records;
 
-const NOW: &str = "/* unreserve tally_now */ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+pub(super) const NOW: &str =
+    "/* unreserve tally_now */ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 /// `$1` profile, `$2` and `$3` the span, in microseconds since 1970.
-const SWEEPS: &str = "/* unreserve tally_sweeps */
+pub(super) const SWEEPS: &str = "/* unreserve tally_sweeps */
 SELECT floor(extract(epoch FROM s.started_at) / 86400)::bigint, count(*), count(*) FILTER (WHERE e.ending IN ('done', 'problems'))
 FROM unreserve.sweep AS s LEFT JOIN unreserve.sweep_end AS e ON e.sweep_id = s.sweep_id
 WHERE s.profile = $1::text AND s.started_at >= timestamptz 'epoch' + $2::bigint * interval '1 microsecond'
@@ -32,18 +33,20 @@ const MOST: i64 = 9_000_000_000_000_000_000;
 
 const RELEASES: &str = "JOIN unreserve.entry AS e ON e.batch_id = b.batch_id AND e.kind = 'release'";
 
-/// The statements over batches; `$4` is the most stock rows, or the end up to which what came back is counted.
-fn statements() -> [(&'static str, String); 4] {
-    [
-        (
-            "tally_batches",
-            format!(
-                "/* unreserve tally_batches */
+/// The sums over the batches of each day, of the profile and the span.
+pub(super) fn batches_by_day() -> String {
+    format!(
+        "/* unreserve tally_batches */
 SELECT floor(extract(epoch FROM b.at) / 86400)::bigint, sum(b.reservations)::bigint, sum(b.units)::bigint, sum(b.orders_cancelled)::bigint,
        sum(b.drift)::bigint
 FROM {BATCHES} WHERE {OF_SPAN} GROUP BY 1"
-            ),
-        ),
+    )
+}
+
+/// The statements over batches; `$4` is the most stock rows, or the end up to which what came back is counted.
+fn statements() -> [(&'static str, String); 4] {
+    [
+        ("tally_batches", batches_by_day()),
         (
             "tally_hours",
             format!(

@@ -10,8 +10,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, SqlSafeStr, Sqli
 use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
 use super::errors::{connect_error, statement_error};
-use crate::Options;
 use crate::deadline::within;
+use crate::{Access, Options};
 
 /// How long the file is waited for where nobody says otherwise: whoever waits holds nothing, and many that start at once are to
 /// come to the lease, which tells them who has it.
@@ -150,8 +150,12 @@ impl Link {
             Some(open) => Ok(open),
             None => {
                 must_be_a_file(&self.address.path)?;
-                let made =
-                    within(self.limits.connect_timeout, "connect", connect(&self.address, self.lock_wait)).await?;
+                let made = within(
+                    self.limits.connect_timeout,
+                    "connect",
+                    connect(&self.address, self.lock_wait, self.limits.access),
+                )
+                .await?;
                 made.map_err(|error| connect_error(&error, &self.address.path))
             }
         }
@@ -276,8 +280,8 @@ fn trusted(sql: &str) -> AssertSqlSafe<String> {
     AssertSqlSafe(sql.to_owned())
 }
 
-async fn connect(address: &Address, lock_wait: Duration) -> Result<Open, sqlx::Error> {
-    let options = SqliteConnectOptions::new()
+async fn connect(address: &Address, lock_wait: Duration, access: Access) -> Result<Open, sqlx::Error> {
+    let mut options = SqliteConnectOptions::new()
         .filename(&address.path)
         .read_only(address.read_only)
         .create_if_missing(false)
@@ -285,6 +289,9 @@ async fn connect(address: &Address, lock_wait: Duration) -> Result<Open, sqlx::E
         .foreign_keys(true)
         .busy_timeout(lock_wait)
         .disable_statement_logging();
+    if access == Access::Read {
+        options = options.pragma("query_only", "ON");
+    }
     let mut connection = options.connect().await?;
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);

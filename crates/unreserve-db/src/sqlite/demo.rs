@@ -136,7 +136,7 @@ fn link_to(path: &Path) -> Link {
     let patience = Duration::from_secs(60);
     Link::new(
         Address { path: path.to_owned(), read_only: false },
-        Options { connect_timeout: patience, statement_timeout: patience },
+        Options { connect_timeout: patience, statement_timeout: patience, ..Options::default() },
     )
 }
 

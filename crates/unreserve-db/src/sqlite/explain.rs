@@ -10,7 +10,7 @@ use super::connect::Link;
 use super::fragments::Statement;
 use super::ledger;
 use super::render::Statements;
-use super::values::{Parameters, instant, read, read_flag, read_whole_key};
+use super::values::{Parameters, instant, read, read_flag, read_instant, read_whole_key};
 use crate::cells::Cells;
 use crate::rows;
 
@@ -104,6 +104,7 @@ async fn reservations(
             key: read_whole_key(&row, 1, width, name)?,
             quantity,
             active: read_flag(&row, active, name)?,
+            reserved_at: read_instant(&row, active.saturating_add(1), name)?,
             expires_at: expires_ms.and_then(instant),
             expired: expires_ms.is_some_and(|expires| expires <= now_ms),
             overdue_micros: overdue_ms.saturating_mul(1_000),

@@ -280,24 +280,34 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     link.execute("close", END, parameters.plain()?).await.map(|_| ())
 }
 
-/// `?1` the limit, `?2` the first letters of the sweep, or NULL for the newest.
-const HISTORY: &str = "/* unreserve history */
-SELECT s.sweep_id, s.profile, s.holder, s.started_at, e.finished_at, e.ending, e.duration_us, e.protected, e.set_aside,
+/// What is told of a sweep `s`, of which identity, profile, holder and beginning are there.
+pub(super) const SWEEP_COLUMNS: &str = "SELECT s.sweep_id, s.profile, s.holder, s.started_at, e.finished_at, e.ending, e.duration_us, e.protected, e.set_aside,
        e.oldest_overdue_us, e.remaining_due, e.error,
-       count(b.batch_id), sum(b.reservations), sum(b.units), sum(b.stock_rows), sum(b.orders_cancelled), sum(b.drift)
-FROM (SELECT * FROM unreserve_sweep AS x WHERE ?2 IS NULL OR substr(x.sweep_id, 1, length(?2)) = ?2
-      ORDER BY x.started_at DESC, x.sweep_id DESC LIMIT ?1) AS s
-LEFT JOIN unreserve_sweep_end AS e ON e.sweep_id = s.sweep_id
+       count(b.batch_id), sum(b.reservations), sum(b.units), sum(b.stock_rows), sum(b.orders_cancelled), sum(b.drift)";
+
+/// `?1` how many.
+const NEWEST: &str = "(SELECT * FROM unreserve_sweep AS x ORDER BY x.started_at DESC, x.sweep_id DESC LIMIT ?1)";
+
+/// `?1` how many, `?2` and `?3` the first and the last identity: so the key's index finds those that begin alike.
+const ALIKE: &str = "(SELECT * FROM unreserve_sweep AS x WHERE x.sweep_id BETWEEN ?2 AND ?3
+      ORDER BY x.started_at DESC, x.sweep_id DESC LIMIT ?1)";
+
+/// Its end and the sums over its batches, the newest sweep first.
+pub(super) const SWEEP_SUMS: &str = "LEFT JOIN unreserve_sweep_end AS e ON e.sweep_id = s.sweep_id
 LEFT JOIN unreserve_batch AS b ON b.sweep_id = s.sweep_id
 GROUP BY s.sweep_id ORDER BY s.started_at DESC, s.sweep_id DESC";
 
 /// Sweeps with the sums over their batches.
 pub(super) async fn history(link: &mut Link, query: &HistoryQuery) -> Result<Vec<SweepRecord>, ShopError> {
-    let (limit, id) = match query {
-        HistoryQuery::Latest { limit } => (i64::from(*limit), None),
-        HistoryQuery::Sweep { id } => (2, Some(id.to_lowercase())),
+    let (which, parameters) = match query {
+        HistoryQuery::Latest { limit } => (NEWEST, Parameters::new().with(i64::from(*limit))),
+        HistoryQuery::Sweep { id } => {
+            let Some((first, last)) = SweepId::between(id) else { return Ok(Vec::new()) };
+            (ALIKE, Parameters::new().with(2_i64).with(first.to_string()).with(last.to_string()))
+        }
     };
-    let rows = link.rows("history", HISTORY, Parameters::new().with(limit).with(id).plain()?).await?;
+    let sql = format!("/* unreserve history */ {SWEEP_COLUMNS} FROM {which} AS s {SWEEP_SUMS}");
+    let rows = link.rows("history", &sql, parameters.plain()?).await?;
     rows.iter().map(records::sweep).collect()
 }
 

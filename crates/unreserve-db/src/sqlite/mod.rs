@@ -10,8 +10,10 @@ mod explain;
 mod fragments;
 mod grants;
 mod health;
+mod holding;
 mod introspect;
 mod ledger;
+mod pages;
 mod render;
 mod tally;
 mod values;
@@ -28,15 +30,15 @@ use connect::{Address, Link};
 pub(crate) use grants::{grants, index_statement};
 use render::Statements;
 use unreserve_engine::ledger::{
-    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart, Tally,
-    TallyQuery,
+    BatchRecord, EntriesPage, EntriesQuery, EntryRecord, HistoryQuery, Lately, LatelyQuery, SetAside, SetAsideRecord,
+    SweepEnd, SweepRecord, SweepStart, SweepsPage, SweepsQuery, Tally, TallyQuery,
 };
 use unreserve_engine::model::{BatchId, Holder, Key, LockedPage, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, GuardedOrder, InstallState, Ledger,
-    Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed, Vitals, VitalsQuery,
-    read_for,
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, GuardedOrder, Held, InstallState,
+    Ledger, Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, StockHoldings, Surveyed,
+    Vitals, VitalsQuery, read_for,
 };
 use values::{Parameters, instant, only_row, read, read_count, read_instant};
 
@@ -140,6 +142,18 @@ macro_rules! reads_the_ledger {
 
             fn vitals<'a>(&'a mut self, query: &'a VitalsQuery) -> Answer<'a, Vitals> {
                 Box::pin(health::vitals(&mut self.link, query))
+            }
+
+            fn sweeps_page<'a>(&'a mut self, query: &'a SweepsQuery) -> Answer<'a, SweepsPage> {
+                Box::pin(pages::sweeps_page(&mut self.link, query))
+            }
+
+            fn entries_page<'a>(&'a mut self, query: &'a EntriesQuery) -> Answer<'a, EntriesPage> {
+                Box::pin(pages::entries_page(&mut self.link, query))
+            }
+
+            fn lately<'a>(&'a mut self, query: &'a LatelyQuery) -> Answer<'a, Lately> {
+                Box::pin(pages::lately(&mut self.link, query))
             }
 
             fn orders_set_aside(&mut self, limit: u32) -> Answer<'_, Vec<SetAsideRecord>> {
@@ -350,6 +364,14 @@ impl CheckedShop for CheckedSqliteShop {
             let outcome = self.read_order(order).await;
             self.link.end(outcome).await
         })
+    }
+
+    fn held(&mut self, read_max: u32) -> Answer<'_, Held> {
+        Box::pin(holding::held(&mut self.link, &self.plan, read_max))
+    }
+
+    fn stock_holdings(&mut self, read_max: u32) -> Answer<'_, StockHoldings> {
+        Box::pin(holding::stock_holdings(&mut self.link, (&self.plan, &self.statements), read_max))
     }
 
     fn acquire<'a>(&'a mut self, holder: &'a Holder, start: &'a SweepStart) -> Answer<'a, Acquired> {

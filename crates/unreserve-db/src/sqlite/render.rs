@@ -274,7 +274,7 @@ fn reservation_columns(w: &Writer<'_>) -> String {
 
 /// The key of the stock row that a reservation holds, as the stock table writes it: a collation or an affinity may take two
 /// texts for one key, and what comes back to one row has to be summed.
-fn stock_key(stock: &StockPlan, own: &Column, theirs: &Column) -> String {
+pub(super) fn stock_key(stock: &StockPlan, own: &Column, theirs: &Column) -> String {
     let as_written = key_text("r", theirs);
     if stock.key.iter().all(|(own, theirs)| own.kind == Kind::Integer && theirs.kind == Kind::Integer) {
         return as_written;
@@ -410,7 +410,13 @@ fn explain_reservations(plan: &Plan) -> Statement {
     let columns = reservation_columns(&w);
     let (line, active, expires_at) = (w.orders_line(), w.active(), w.expires_at());
     let order = key_in("o", &[&plan.order.key], "?1");
-    w.finish(&format!("SELECT {columns}, {active} IS TRUE\n{line}\nWHERE {order}\nORDER BY {expires_at} LIMIT 200"))
+    let reserved_at = match &plan.due.created_at {
+        Some(time) => instant(time.home, &time.column, &time.encoding),
+        None => "NULL".to_owned(),
+    };
+    w.finish(&format!(
+        "SELECT {columns}, {active} IS TRUE, {reserved_at}\n{line}\nWHERE {order}\nORDER BY {expires_at} LIMIT 200"
+    ))
 }
 
 #[cfg(test)]
@@ -480,8 +486,9 @@ mod tests {
     #[test]
     fn the_statements_of_the_malikli_shop() {
         let statements = render(&malikli(), true);
+        let looks = super::super::holding::statements(&malikli());
         let mut text = String::new();
-        for statement in statements.all() {
+        for statement in statements.all().into_iter().chain(&looks) {
             text.push_str(&format!("{}\n-- {:?}\n\n", statement.sql, statement.constants));
         }
         insta::assert_snapshot!(text);
@@ -489,7 +496,8 @@ mod tests {
 
     #[test]
     fn every_parameter_that_a_statement_names_has_a_place() {
-        for statement in render(&malikli(), true).all() {
+        let looks = super::super::holding::statements(&malikli());
+        for statement in render(&malikli(), true).all().into_iter().chain(&looks) {
             let numbers: Vec<usize> = statement
                 .sql
                 .split('?')

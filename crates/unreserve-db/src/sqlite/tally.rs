@@ -12,7 +12,7 @@ use super::values::Parameters;
 use crate::records;
 
 /// `?1` profile, `?2` and `?3` the span, in milliseconds since 1970.
-const SWEEPS: &str = "/* unreserve tally_sweeps */
+pub(super) const SWEEPS: &str = "/* unreserve tally_sweeps */
 SELECT s.started_at / 86400000, count(*), count(*) FILTER (WHERE e.ending IN ('done', 'problems'))
 FROM unreserve_sweep AS s LEFT JOIN unreserve_sweep_end AS e ON e.sweep_id = s.sweep_id
 WHERE s.profile = ?1 AND s.started_at >= ?2 AND s.started_at < ?3 GROUP BY 1";
@@ -25,6 +25,14 @@ const BATCHES: &str = "unreserve_sweep AS s JOIN unreserve_batch AS b ON b.sweep
 const MOST: i64 = 9_000_000_000_000_000_000;
 
 const RELEASES: &str = "JOIN unreserve_entry AS e ON e.batch_id = b.batch_id AND e.kind = 'release'";
+
+/// The sums over the batches of each day, of the profile and the span.
+pub(super) fn batches_by_day() -> String {
+    format!(
+        "/* unreserve tally_batches */
+SELECT b.committed_at / 86400000, sum(b.reservations), sum(b.units), sum(b.orders_cancelled), sum(b.drift) FROM {BATCHES} GROUP BY 1"
+    )
+}
 
 /// Sums over some days of the ledger.
 pub(super) async fn tally(link: &mut Link, query: &TallyQuery) -> Result<Tally, ShopError> {
@@ -41,11 +49,7 @@ async fn read(link: &mut Link, query: &TallyQuery) -> Result<Tally, ShopError> {
     for row in link.rows("tally_sweeps", SWEEPS, span().plain()?).await? {
         records::tally_sweeps(&mut days, &row)?;
     }
-    let sql = format!(
-        "/* unreserve tally_batches */
-SELECT b.committed_at / 86400000, sum(b.reservations), sum(b.units), sum(b.orders_cancelled), sum(b.drift) FROM {BATCHES} GROUP BY 1"
-    );
-    for row in link.rows("tally_batches", &sql, span().plain()?).await? {
+    for row in link.rows("tally_batches", &batches_by_day(), span().plain()?).await? {
         records::tally_batches(&mut days, &row)?;
     }
     let sql = format!(

@@ -46,6 +46,19 @@ identity!(
     BatchId
 );
 
+impl SweepId {
+    /// The first and the last identity that begin with these letters, so that an index finds them; nothing where none can.
+    #[must_use]
+    pub fn between(letters: &str) -> Option<(Self, Self)> {
+        let digits: String = letters.chars().filter(|letter| *letter != '-').collect();
+        let filled = |with: &str| {
+            let rest = with.repeat(32_usize.saturating_sub(digits.len()));
+            Self::parse(&format!("{digits}{rest}")).ok()
+        };
+        Some((filled("0")?, filled("f")?))
+    }
+}
+
 /// Who holds the right to sweep: what a second instance is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
@@ -62,5 +75,25 @@ pub struct Holder {
 impl fmt::Display for Holder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "process {} on {}", self.process_id, self.host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_letters_of_an_identity_stand_for_all_between_two() {
+        let told = |letters: &str| SweepId::between(letters).map(|(first, last)| (first.to_string(), last.to_string()));
+        let pair = |first: &str, last: &str| Some((first.to_owned(), last.to_owned()));
+        let whole = "0193540e-5c1a-7c3e-9d55-3f1b2b6e8a10";
+        assert_eq!(told(whole), pair(whole, whole));
+        assert_eq!(told(&whole.to_uppercase()), pair(whole, whole));
+        let first = "0193540e-5c00-0000-0000-000000000000";
+        assert_eq!(told("0193540e-5c"), pair(first, "0193540e-5cff-ffff-ffff-ffffffffffff"));
+        assert_eq!(told("0193540e5c"), told("0193540e-5c"));
+        for letters in ["x", "0193_", &format!("{whole}0"), "%", "{0193540e"] {
+            assert_eq!(told(letters), None, "{letters}");
+        }
     }
 }

@@ -225,7 +225,10 @@ fn figures(day: &DayTally) -> Figures {
     }
 }
 
-fn lag(lags: &[(i64, u64)]) -> Option<Lag> {
+/// The percentiles of how many reservations were released so many milliseconds after their expiry, shortest first; nothing
+/// where none was.
+#[must_use]
+pub fn lag(lags: &[(i64, u64)]) -> Option<Lag> {
     let count = lags.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
     let (max_ms, _) = *lags.last()?;
     let share = |percent: u64| {

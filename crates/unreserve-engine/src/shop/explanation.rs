@@ -81,6 +81,8 @@ pub struct ReservationSeen {
     pub quantity: Quantity,
     /// Whether it still holds stock.
     pub active: bool,
+    /// When it was made; nothing where the profile does not name a column that says so, or the value cannot be read.
+    pub reserved_at: Option<Timestamp>,
     /// When it expires, grace included; nothing where the value cannot be read.
     pub expires_at: Option<Timestamp>,
     /// Whether it has expired by the database's clock.

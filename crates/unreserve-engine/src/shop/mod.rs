@@ -2,11 +2,13 @@
 
 mod error;
 mod explanation;
+mod holding;
 mod port;
 mod vitals;
 
 pub use error::{ShopError, ShopErrorKind};
 pub use explanation::{ConditionValueSeen, Explanation, GuardSeen, OrderName, ReservationSeen};
+pub use holding::{Difference, HELD_MINUTES, Held, HeldSum, StockHolding, StockHoldings};
 pub use port::{
     Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Committed, GuardedOrder, InstallState, Ledger,
     Leftovers, LockTest, NO_ORDER, Outlook, Selection, Shop, ShopInfo, StockWait, Surveyed, UNREADABLE, read_for,

@@ -8,10 +8,11 @@ use jiff::Timestamp;
 
 use super::error::ShopError;
 use super::explanation::Explanation;
+use super::holding::{Held, StockHoldings};
 use super::vitals::{Vitals, VitalsQuery};
 use crate::ledger::{
-    BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart, Tally,
-    TallyQuery,
+    BatchRecord, EntriesPage, EntriesQuery, Entry, EntryRecord, HistoryQuery, Lately, LatelyQuery, SetAside,
+    SetAsideRecord, SweepEnd, SweepRecord, SweepStart, SweepsPage, SweepsQuery, Tally, TallyQuery,
 };
 use crate::model::{
     BatchId, EndedReservation, ExaminedOrder, Holder, Key, LockedPage, Position, StockChange, StockRef, StockRow,
@@ -209,6 +210,15 @@ pub trait Ledger: Send {
 
     /// How the sweeps of a profile go, in bounded reads.
     fn vitals<'a>(&'a mut self, query: &'a VitalsQuery) -> Answer<'a, Vitals>;
+
+    /// A page of the sweeps of one profile, newest first, in bounded reads.
+    fn sweeps_page<'a>(&'a mut self, query: &'a SweepsQuery) -> Answer<'a, SweepsPage>;
+
+    /// A page of the entries of one sweep, in the order they were written, in bounded reads.
+    fn entries_page<'a>(&'a mut self, query: &'a EntriesQuery) -> Answer<'a, EntriesPage>;
+
+    /// What came back of late: the sums of each day, and the newest releases.
+    fn lately<'a>(&'a mut self, query: &'a LatelyQuery) -> Answer<'a, Lately>;
 }
 
 /// A shop's database that has not been checked against a profile: it can be looked at, not swept.
@@ -256,6 +266,14 @@ pub trait CheckedShop: Ledger {
 
     /// Everything a sweep would look at for one order, by its key or number; nothing where there is none such.
     fn explain<'a>(&'a mut self, order: &'a str, lock: LockTest) -> Answer<'a, Option<Explanation>>;
+
+    /// What unpaid and unprotected orders hold, by when it comes back; at most `read_max` reservations are read, those
+    /// that expire first.
+    fn held(&mut self, read_max: u32) -> Answer<'_, Held>;
+
+    /// What is held of each stock row, and its counters; at most `read_max` active reservations are read, and as many
+    /// counters. Their order is the database's.
+    fn stock_holdings(&mut self, read_max: u32) -> Answer<'_, StockHoldings>;
 
     /// Becomes the one that sweeps, and writes that the sweep began. Waits for a batch of ours whose commit is still
     /// under way, so that the ledger's answer afterwards is final.

@@ -9,9 +9,11 @@ pub mod duty;
 pub mod errors;
 pub mod fence;
 pub mod guards;
+pub mod holding;
 pub mod ledger;
 pub mod locking;
 pub mod outlook;
+pub mod pages;
 pub mod set_aside;
 pub(crate) mod steps;
 pub mod survey;
@@ -71,6 +73,9 @@ macro_rules! conformance_group {
             guards::a_reservation_of_a_paid_order_is_not_released,
             guards::a_counter_that_a_trigger_changes_is_noticed,
             guards::an_order_that_may_not_be_cancelled_is_not,
+            holding::an_empty_shop_holds_nothing,
+            holding::tells_by_when_what_is_held_comes_back,
+            holding::tells_what_is_held_of_each_stock_row_and_what_its_counter_says,
             ledger::a_committed_batch_is_found_and_stands_in_the_shop_and_the_ledger,
             ledger::a_batch_that_was_dropped_leaves_nothing,
             ledger::a_batch_that_was_rolled_back_leaves_nothing_and_the_next_one_works,
@@ -88,6 +93,10 @@ macro_rules! conformance_group {
             outlook::counts_up_to_the_bound,
             outlook::a_bounded_count_still_knows_the_oldest,
             outlook::orders_with_many_reservations_are_counted_up_to_the_bound,
+            pages::entries_come_page_after_page_and_can_be_searched,
+            pages::sweeps_are_filtered_by_how_they_ended,
+            pages::sweeps_come_page_after_page_and_each_once,
+            pages::tells_what_came_back_of_late,
             set_aside::an_order_set_aside_is_left_out_until_its_time_comes,
             set_aside::an_order_that_is_released_is_no_longer_set_aside,
             survey::shows_what_a_batch_would_examine_and_writes_nothing,

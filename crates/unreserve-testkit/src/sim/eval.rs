@@ -175,6 +175,22 @@ impl<'a> View<'a> {
         Ok(held)
     }
 
+    /// Every reservation that holds stock, with what is known of its order, where that exists.
+    ///
+    /// # Errors
+    /// A table is gone.
+    pub(super) fn holding(&self) -> Result<Vec<(&'a Values, Option<Held<'a>>)>, ShopError> {
+        let (place, reservations) = self.table(&self.plan.reservation.table.name)?;
+        let mut found = Vec::new();
+        for (_, row) in self.state.rows(place, self.tx) {
+            if self.is_active(row)? {
+                let order = self.order_of(reservations, row)?;
+                found.push((row, order.map(|(order_key, order)| Held { row, order_key, order })));
+            }
+        }
+        Ok(found)
+    }
+
     fn order_of(&self, table: &TableState, row: &'a [Datum]) -> Result<Option<(&'a Key, &'a Values)>, ShopError> {
         let (place, orders) = self.table(&self.plan.order.table.name)?;
         let wanted = self.cell(table, row, &self.plan.reservation.order.name);

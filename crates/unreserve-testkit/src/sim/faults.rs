@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use unreserve_engine::ledger::{
-    BatchRecord, Entry, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart, Tally,
-    TallyQuery,
+    BatchRecord, EntriesPage, EntriesQuery, Entry, EntryRecord, HistoryQuery, Lately, LatelyQuery, SetAside,
+    SetAsideRecord, SweepEnd, SweepRecord, SweepStart, SweepsPage, SweepsQuery, Tally, TallyQuery,
 };
 use unreserve_engine::model::{
     BatchId, EndedReservation, ExaminedOrder, Holder, Key, LockedPage, StockChange, StockRef, StockRow, SweepId,
 };
 use unreserve_engine::plan::{ClockEvidence, Plan};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, CheckedShop, Committed, Explanation, Ledger, Leftovers, LockTest, Outlook,
-    Selection, ShopError, ShopErrorKind, ShopInfo, StockWait, Surveyed, Vitals, VitalsQuery,
+    Acquired, Answer, Batch, BatchStart, CheckedShop, Committed, Explanation, Held, Ledger, Leftovers, LockTest,
+    Outlook, Selection, ShopError, ShopErrorKind, ShopInfo, StockHoldings, StockWait, Surveyed, Vitals, VitalsQuery,
 };
 use unreserve_engine::sweep::Clock;
 
@@ -111,6 +111,18 @@ impl Ledger for Faulty<'_> {
         meets!(self, shop, vitals(query))
     }
 
+    fn sweeps_page<'a>(&'a mut self, query: &'a SweepsQuery) -> Answer<'a, SweepsPage> {
+        meets!(self, shop, sweeps_page(query))
+    }
+
+    fn entries_page<'a>(&'a mut self, query: &'a EntriesQuery) -> Answer<'a, EntriesPage> {
+        meets!(self, shop, entries_page(query))
+    }
+
+    fn lately<'a>(&'a mut self, query: &'a LatelyQuery) -> Answer<'a, Lately> {
+        meets!(self, shop, lately(query))
+    }
+
     fn orders_set_aside(&mut self, limit: u32) -> Answer<'_, Vec<SetAsideRecord>> {
         meets!(self, shop, orders_set_aside(limit))
     }
@@ -143,6 +155,14 @@ impl CheckedShop for Faulty<'_> {
 
     fn explain<'a>(&'a mut self, order: &'a str, lock: LockTest) -> Answer<'a, Option<Explanation>> {
         meets!(self, shop, explain(order, lock))
+    }
+
+    fn held(&mut self, read_max: u32) -> Answer<'_, Held> {
+        meets!(self, shop, held(read_max))
+    }
+
+    fn stock_holdings(&mut self, read_max: u32) -> Answer<'_, StockHoldings> {
+        meets!(self, shop, stock_holdings(read_max))
     }
 
     fn acquire<'a>(&'a mut self, holder: &'a Holder, start: &'a SweepStart) -> Answer<'a, Acquired> {

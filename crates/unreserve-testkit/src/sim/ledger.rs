@@ -230,7 +230,8 @@ pub(super) fn history(state: &State, query: &HistoryQuery) -> Vec<SweepRecord> {
     found.take(limit).map(|(start, at)| sweep_record(&state.own, start, *at, extra)).collect()
 }
 
-fn sweep_record(own: &Own, start: &SweepStart, at: i64, extra: u64) -> SweepRecord {
+/// One sweep, with the sums over its batches.
+pub(super) fn sweep_record(own: &Own, start: &SweepStart, at: i64, extra: u64) -> SweepRecord {
     let records = own.batches.iter().filter(|batch| batch.sweep_id == start.sweep_id).map(|batch| batch.record);
     let records: Vec<BatchRecord> = records.collect();
     let count = |read: fn(&BatchRecord) -> u64| records.iter().map(read).fold(0, u64::saturating_add);
@@ -258,7 +259,8 @@ fn sweep_record(own: &Own, start: &SweepStart, at: i64, extra: u64) -> SweepReco
     }
 }
 
-fn entry_record(entry: &Entry, at: i64) -> EntryRecord {
+/// One entry.
+pub(super) fn entry_record(entry: &Entry, at: i64) -> EntryRecord {
     EntryRecord {
         kind: entry.kind.word().to_owned(),
         order: entry.order.to_string(),

@@ -152,6 +152,7 @@ fn explanation(view: &View<'_>, (key, order): (&Key, &Values)) -> Result<Explana
                 key: Key::of(parts.iter().map(|part| part.text().unwrap_or_default()).collect()),
                 quantity: Quantity::new(view.quantity(held.row)?.unwrap_or_default()),
                 active: view.is_active(held.row)?,
+                reserved_at: view.created_at(held)?.and_then(|at| Timestamp::from_microsecond(at).ok()),
                 expires_at: at.and_then(|at| Timestamp::from_microsecond(at).ok()),
                 expired: view.is_due(held)?,
                 overdue_micros: at.map_or(0, |at| view.now.saturating_sub(at)),

@@ -4,24 +4,27 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use unreserve_engine::ledger::{
-    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart, Tally,
-    TallyQuery,
+    BatchRecord, EntriesPage, EntriesQuery, EntryRecord, HistoryQuery, Lately, LatelyQuery, SetAside, SetAsideRecord,
+    SweepEnd, SweepRecord, SweepStart, SweepsPage, SweepsQuery, Tally, TallyQuery,
 };
 use unreserve_engine::model::{BatchId, Holder, Key, SweepId};
 use unreserve_engine::plan::{ClockEvidence, ColumnInfo, Plan, Schema, SchemaRequest, TableInfo};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, Leftovers,
-    LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, Surveyed, Vitals, VitalsQuery,
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, Held, InstallState, Ledger, Leftovers,
+    LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, StockHoldings, Surveyed, Vitals,
+    VitalsQuery,
 };
 
 use super::batch::{self, Unreadable, examine_orders, examine_reservations, stock_of};
 use super::database::Database;
 use super::eval::View;
+use super::holding;
 use super::ledger;
 use super::link::Link;
 use super::locks::{Mode, RowId};
 use super::looks::{clock_evidence, explain, leftovers, outlook};
 use super::mutation::Mutation;
+use super::pages;
 use super::statements::{fits, prepare};
 use super::store::{State, refusal};
 use super::tally::tally;
@@ -99,6 +102,27 @@ macro_rules! reads_the_ledger {
                 Box::pin(async move {
                     self.link.ask().await?;
                     Ok(vitals(&self.link.database.state(), query, self.link.now()))
+                })
+            }
+
+            fn sweeps_page<'a>(&'a mut self, query: &'a SweepsQuery) -> Answer<'a, SweepsPage> {
+                Box::pin(async move {
+                    self.link.ask().await?;
+                    Ok(pages::sweeps_page(&self.link.database.state().own, query))
+                })
+            }
+
+            fn entries_page<'a>(&'a mut self, query: &'a EntriesQuery) -> Answer<'a, EntriesPage> {
+                Box::pin(async move {
+                    self.link.ask().await?;
+                    Ok(pages::entries_page(&self.link.database.state().own, query))
+                })
+            }
+
+            fn lately<'a>(&'a mut self, query: &'a LatelyQuery) -> Answer<'a, Lately> {
+                Box::pin(async move {
+                    self.link.ask().await?;
+                    Ok(pages::lately(&self.link.database.state().own, query, self.link.now()))
                 })
             }
 
@@ -304,6 +328,20 @@ impl CheckedShop for CheckedMemoryShop {
 
     fn explain<'a>(&'a mut self, order: &'a str, lock: LockTest) -> Answer<'a, Option<Explanation>> {
         Box::pin(self.explain_order(order, lock))
+    }
+
+    fn held(&mut self, read_max: u32) -> Answer<'_, Held> {
+        Box::pin(async move {
+            self.read("held").await?;
+            holding::held(&self.view(&self.link.database.state()), read_max)
+        })
+    }
+
+    fn stock_holdings(&mut self, read_max: u32) -> Answer<'_, StockHoldings> {
+        Box::pin(async move {
+            self.read("stock_holdings").await?;
+            holding::stock_holdings(&self.view(&self.link.database.state()), read_max)
+        })
     }
 
     fn acquire<'a>(&'a mut self, holder: &'a Holder, start: &'a SweepStart) -> Answer<'a, Acquired> {

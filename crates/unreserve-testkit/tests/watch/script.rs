@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use unreserve_engine::ledger::{
-    BatchRecord, EntryRecord, HistoryQuery, SetAside, SetAsideRecord, SweepEnd, SweepRecord, SweepStart, Tally,
-    TallyQuery,
+    BatchRecord, EntriesPage, EntriesQuery, EntryRecord, HistoryQuery, Lately, LatelyQuery, SetAside, SetAsideRecord,
+    SweepEnd, SweepRecord, SweepStart, SweepsPage, SweepsQuery, Tally, TallyQuery,
 };
 use unreserve_engine::model::{BatchId, Holder, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, InstallState, Ledger, Leftovers,
-    LockTest, Outlook, Selection, ShopError, ShopErrorKind, ShopInfo, Surveyed, Vitals, VitalsQuery,
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, Held, InstallState, Ledger, Leftovers,
+    LockTest, Outlook, Selection, ShopError, ShopErrorKind, ShopInfo, StockHoldings, Surveyed, Vitals, VitalsQuery,
 };
 use unreserve_engine::sweep::{Clock, Stop, SweepError};
 use unreserve_engine::watch::{Ended, Nudge, Opened, Post, Standing, Swept, Trouble, Watching, watch};
@@ -364,6 +364,18 @@ impl Ledger for Shop {
     fn vitals<'a>(&'a mut self, _: &'a VitalsQuery) -> Answer<'a, Vitals> {
         never("vitals")
     }
+
+    fn sweeps_page<'a>(&'a mut self, _: &'a SweepsQuery) -> Answer<'a, SweepsPage> {
+        never("sweeps_page")
+    }
+
+    fn entries_page<'a>(&'a mut self, _: &'a EntriesQuery) -> Answer<'a, EntriesPage> {
+        never("entries_page")
+    }
+
+    fn lately<'a>(&'a mut self, _: &'a LatelyQuery) -> Answer<'a, Lately> {
+        never("lately")
+    }
 }
 
 impl CheckedShop for Shop {
@@ -385,6 +397,14 @@ impl CheckedShop for Shop {
 
     fn leftovers(&mut self, _: u64) -> Answer<'_, Leftovers> {
         never("leftovers")
+    }
+
+    fn held(&mut self, _: u32) -> Answer<'_, Held> {
+        never("held")
+    }
+
+    fn stock_holdings(&mut self, _: u32) -> Answer<'_, StockHoldings> {
+        never("stock_holdings")
     }
 
     fn survey<'a>(&'a mut self, _: &'a Selection) -> Answer<'a, Surveyed> {
