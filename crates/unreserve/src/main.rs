@@ -5,6 +5,7 @@ mod cli;
 mod clock;
 mod daemon;
 mod exit;
+mod explaining;
 mod failure;
 mod health;
 #[expect(dead_code, reason = "metrics, alerts and the page listen to it; each brings the use of its part")]

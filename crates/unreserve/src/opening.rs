@@ -41,8 +41,12 @@ pub(crate) fn place(settings: &Settings) -> Result<String, Failure> {
 
 /// Connects.
 pub(crate) async fn connect(settings: &Settings) -> Result<Box<dyn Shop>, Failure> {
+    connect_with(settings, Options::default()).await
+}
+
+async fn connect_with(settings: &Settings, options: Options) -> Result<Box<dyn Shop>, Failure> {
     let url = database_url(settings)?;
-    unreserve_db::open(url.expose(), Options::default()).await.map_err(|error| {
+    unreserve_db::open(url.expose(), options).await.map_err(|error| {
         let message = format!("cannot use the database {}", url.masked());
         shop_failure(&error, message)
     })
@@ -77,9 +81,14 @@ async fn resolve_with(settings: &Settings, shop: &mut dyn Shop, indexes: bool) -
 
 /// A shop whose plan the database has checked: the only kind that can be swept.
 pub(crate) async fn open(settings: &Settings) -> Result<Box<dyn CheckedShop>, Failure> {
+    open_with(settings, Options::default()).await
+}
+
+/// The same, talking to the database so.
+pub(crate) async fn open_with(settings: &Settings, options: Options) -> Result<Box<dyn CheckedShop>, Failure> {
     // The profile is read first: a slip in it needs no database to be told.
     profiles::load(settings)?;
-    let mut shop = connect(settings).await?;
+    let mut shop = connect_with(settings, options).await?;
     let resolved = resolve_with(settings, shop.as_mut(), false).await?;
     check(shop, resolved.plan).await
 }

@@ -10,10 +10,10 @@ use unreserve_engine::sweep::{Silent, Stop, sweep};
 
 use crate::app::Context;
 use crate::cli::args::DemoArgs;
-use crate::cli::explain::verdict;
 use crate::cli::sweep_text::{render, seconds};
 use crate::clock::ProcessClock;
 use crate::exit::Exit;
+use crate::explaining::verdict;
 use crate::failure::Failure;
 use crate::lock::{Lock, Purpose};
 use crate::opening::{self, block_on, shop_failure, sweep_failure};

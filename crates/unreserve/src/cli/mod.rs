@@ -17,7 +17,7 @@ mod service_status;
 pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod sweep;
-mod sweep_text;
+pub(crate) mod sweep_text;
 
 use std::path::PathBuf;
 
@@ -173,7 +173,7 @@ impl Command {
             },
             Self::Settings(args) => match args.command {
                 SettingsCommand::Show(_) => Shops::All,
-                SettingsCommand::Reference | SettingsCommand::Metrics => Shops::No,
+                SettingsCommand::Reference | SettingsCommand::Metrics | SettingsCommand::Openapi => Shops::No,
             },
             Self::Daemon(_) | Self::Health(_) => Shops::All,
             Self::Service(args) => match args.command {

@@ -20,10 +20,11 @@ pub(crate) fn show(first: &Settings, others: &[Settings], args: &SettingsShowArg
 }
 
 /// One setting as it is shown.
-struct Shown {
+pub(crate) struct Shown {
     /// The value, masked; `None` where the default is not a value but a rule.
-    value: Option<String>,
-    origin: String,
+    pub(crate) value: Option<String>,
+    /// Where it came from.
+    pub(crate) origin: String,
 }
 
 fn text(settings: &Settings, with_origin: bool) -> String {
@@ -49,7 +50,7 @@ fn object(settings: &Settings, with_origin: bool) -> Value {
 }
 
 /// The value of a setting and where it came from.
-fn shown(settings: &Settings, key: &str) -> Shown {
+pub(crate) fn shown(settings: &Settings, key: &str) -> Shown {
     let log = &settings.log;
     match key {
         "config" => path(&settings.config),

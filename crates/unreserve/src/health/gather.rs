@@ -117,7 +117,7 @@ async fn fit(
 }
 
 /// What this machine's files say of its daemon. The record alone says nothing of whether it lives: its lock does.
-fn daemon(settings: &Settings, profile: &str) -> Fact<DaemonSeen> {
+pub(super) fn daemon(settings: &Settings, profile: &str) -> Fact<DaemonSeen> {
     let here = opening::place(settings).unwrap_or_default();
     let lock_file = settings.state_dir.value.join(lock::file_name(Purpose::Daemon, &here, profile));
     let place = path_beside(&lock_file);

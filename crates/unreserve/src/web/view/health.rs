@@ -1,8 +1,10 @@
 //! The health checks as the page shows them, with what past runs saw.
 
+use std::io;
+
 use jiff::Timestamp;
 use serde::Serialize;
-use unreserve_engine::report::health::{Check, Episode, HealthReport, Status};
+use unreserve_engine::report::health::{Check, Episode, HealthReport, Run, Status, episodes};
 use utoipa::ToSchema;
 
 /// How a shop is: every check, and when each problem began.
@@ -129,5 +131,29 @@ impl EpisodeView {
             may_be_older: episode.may_be_older,
             says: episode.says.clone(),
         }
+    }
+}
+
+/// More episodes are not shown.
+const EPISODES_MAX: usize = 200;
+
+impl HealthView {
+    /// What a look found, and what past ones saw.
+    pub(super) fn of(report: &HealthReport, past: &io::Result<Vec<Run>>) -> Self {
+        let runs = past.as_deref().unwrap_or_default();
+        Self {
+            status: report.status.into(),
+            checks: report.checks.iter().map(CheckView::of).collect(),
+            runs_kept: u64::try_from(runs.len()).unwrap_or(u64::MAX),
+            runs_since: runs.first().map(|run| run.at),
+            episodes: episodes(runs).iter().take(EPISODES_MAX).map(EpisodeView::of).collect(),
+            history_trouble: past.as_ref().err().map(|error| format!("what past runs saw cannot be read: {error}")),
+        }
+    }
+
+    /// The checks that are not as they should be, the worst first.
+    pub(super) fn problems(&self) -> impl Iterator<Item = &CheckView> {
+        let of = |status| self.checks.iter().filter(move |check| check.status == status);
+        of(StatusWord::Critical).chain(of(StatusWord::Unknown)).chain(of(StatusWord::Warning))
     }
 }

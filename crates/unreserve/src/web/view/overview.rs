@@ -1,11 +1,23 @@
 //! The overview: how it is in one sentence, what is held, what came back, and what wants to be looked at.
 
-use jiff::Timestamp;
+use std::sync::Arc;
+
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde::Serialize;
+use tokio::sync::Mutex;
+use unreserve_engine::ledger::{DayTally, Lately, SweepFilter, SweepsQuery};
+use unreserve_engine::report::health::{DaemonSeen, DaemonStanding, Fact};
+use unreserve_engine::report::period::{day_of, lag};
+use unreserve_engine::shop::{CheckedShop, HELD_MINUTES, Held, HeldSum, Outlook};
 use utoipa::ToSchema;
 
-use super::{CheckView, Problem, Sentence, SweepSummary};
+use super::lately::{self, DAYS, LatelyKept};
+use super::reader::Reader;
+use super::shop::unreadable;
+use super::{CheckView, Problem, Sentence, ShopName, SweepSummary, sentence};
+use crate::clock::ProcessClock;
+use crate::settings::Settings;
 
 /// How one shop is. It is always told: what is not known is left out, and `trouble` says why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -137,7 +149,7 @@ pub(crate) struct ReleaseLag {
     pub(crate) p99_ms: i64,
     /// None took longer, in milliseconds.
     pub(crate) max_ms: i64,
-    /// How many releases this is of: the newest, at most 20,000 and 30 days.
+    /// How many releases this is of: the newest, at most 5,000 and 30 days.
     pub(crate) releases: u64,
     /// When the oldest of them was.
     #[schema(value_type = String, format = DateTime)]
@@ -171,4 +183,231 @@ pub(crate) enum DaemonWord {
     None,
     /// Its record cannot be read.
     Unknown,
+}
+
+/// Due orders are counted no further.
+const COUNTED: u64 = 10_000;
+
+/// At most so many held reservations are read.
+const HELD_MAX: u32 = 20_000;
+
+/// So many of the newest sweeps are shown.
+const NEWEST: u32 = 10;
+
+/// At most so many steps of time are shown.
+const STEPS_MAX: i64 = 24;
+
+/// What the database told, and the profile it told it of.
+pub(super) struct Found {
+    profile: String,
+    figures: Figures,
+}
+
+/// Asks the database for everything that the overview shows.
+pub(super) async fn find(reader: &Reader, clock: &ProcessClock, kept: &Mutex<LatelyKept>) -> Result<Found, Problem> {
+    let mut taken = reader.take().await?;
+    let answer = read(taken.shop(), clock, kept).await;
+    taken.give_back(answer)
+}
+
+async fn read(shop: &mut dyn CheckedShop, clock: &ProcessClock, kept: &Mutex<LatelyKept>) -> Result<Found, Problem> {
+    let outlook = shop.outlook(COUNTED).await;
+    let outlook = outlook.map_err(|error| unreadable(&error, "what is due cannot be read"))?;
+    let held = shop.held(HELD_MAX).await;
+    let held = held.map_err(|error| unreadable(&error, "what is held cannot be read"))?;
+    let lately = lately::read(shop, clock, kept).await?;
+    let profile = shop.plan().profile.clone();
+    let (filter, after) = (SweepFilter::All, None);
+    let query = SweepsQuery { profile: profile.clone(), filter, after, limit: NEWEST, look_max: NEWEST };
+    let newest = shop.sweeps_page(&query).await;
+    let newest = newest.map_err(|error| unreadable(&error, "the ledger cannot be read"))?;
+    let newest_sweeps = newest.sweeps.iter().map(SweepSummary::of).collect();
+    Ok(Found { profile, figures: figures(&outlook, &held, &lately, newest_sweeps) })
+}
+
+fn figures(outlook: &Outlook, held: &Held, lately: &Lately, newest_sweeps: Vec<SweepSummary>) -> Figures {
+    let given_back_by_day = by_day(lately);
+    let nothing = GivenBack::default();
+    Figures {
+        now: outlook.now,
+        due: DueView {
+            orders: outlook.due_orders,
+            at_least: outlook.due_orders >= COUNTED,
+            oldest_overdue_seconds: outlook.oldest_overdue_micros.checked_div(1_000_000).unwrap_or(0),
+            next_expiry_at: outlook.next_expiry,
+        },
+        held: HeldUnits::of(held),
+        given_back_today: given_back_by_day.last().map_or(nothing, |day| day.given_back),
+        given_back_30_days: given_back_by_day.iter().fold(nothing, |sum, day| sum.plus(day.given_back)),
+        given_back_by_day,
+        release_lag: lag(&lately.lags).zip(lately.since).map(|(lag, since)| ReleaseLag {
+            p50_ms: lag.p50_ms,
+            p95_ms: lag.p95_ms,
+            p99_ms: lag.p99_ms,
+            max_ms: lag.max_ms,
+            releases: lately.releases,
+            since,
+        }),
+        newest_sweeps,
+    }
+}
+
+fn by_day(lately: &Lately) -> Vec<GivenBackDay> {
+    let today = day_of(lately.now);
+    let first = today.checked_sub(i64::from(DAYS.saturating_sub(1)).days()).unwrap_or(today);
+    let numbers = lately.now.as_second().div_euclid(86_400).saturating_sub(i64::from(DAYS.saturating_sub(1)))..;
+    let days = first.series(1.day()).take_while(|day| *day <= today);
+    let of = |(number, day): (i64, Date)| GivenBackDay {
+        day,
+        given_back: GivenBack::of(&lately.days.get(&number).copied().unwrap_or_default()),
+    };
+    numbers.zip(days).map(of).collect()
+}
+
+impl GivenBack {
+    fn of(day: &DayTally) -> Self {
+        Self {
+            units: day.units,
+            reservations: day.reservations,
+            orders_cancelled: day.orders_cancelled,
+            sweeps: day.sweeps,
+            sweeps_ended_well: day.sweeps_well,
+            drift_units: day.drift,
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            units: self.units.saturating_add(other.units),
+            reservations: self.reservations.saturating_add(other.reservations),
+            orders_cancelled: self.orders_cancelled.saturating_add(other.orders_cancelled),
+            sweeps: self.sweeps.saturating_add(other.sweeps),
+            sweeps_ended_well: self.sweeps_ended_well.saturating_add(other.sweeps_ended_well),
+            drift_units: self.drift_units.saturating_add(other.drift_units),
+        }
+    }
+}
+
+impl HeldUnits {
+    /// What is held, in steps of time that fit what is there.
+    fn of(held: &Held) -> Self {
+        let sum = held.sum();
+        let ahead = held.minutes.range(0..HELD_MINUTES);
+        let last = ahead.clone().next_back().map(|(minute, _)| *minute);
+        let fits = |step: &i64| last.unwrap_or(0).div_euclid(*step) < STEPS_MAX;
+        let step_minutes = [1_i64, 5, 15, 30, 60].into_iter().find(fits).unwrap_or(60);
+        let at = |minutes: i64| held.now.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(held.now);
+        let one = |from: Option<Timestamp>, to: Option<Timestamp>, sum: HeldSum| HeldUntil {
+            from,
+            to,
+            units: sum.units,
+            reservations: sum.reservations,
+        };
+        let mut until = Vec::new();
+        until.extend(held.minutes.get(&-1).map(|sum| one(None, Some(held.now), *sum)));
+        for step in 0..last.map_or(0, |last| last.div_euclid(step_minutes).saturating_add(1)) {
+            let from = step.saturating_mul(step_minutes);
+            let to = from.saturating_add(step_minutes);
+            let sum =
+                held.minutes.range(from..to.min(HELD_MINUTES)).fold(HeldSum::default(), |all, (_, one)| all.plus(*one));
+            until.push(one(Some(at(from)), Some(at(to)), sum));
+        }
+        until.extend(held.minutes.get(&HELD_MINUTES).map(|sum| one(Some(at(HELD_MINUTES)), None, *sum)));
+        Self { units: sum.units, reservations: sum.reservations, at_least: held.at_least, step_minutes, until }
+    }
+}
+
+/// Puts the overview together.
+pub(super) fn overview(
+    name: ShopName,
+    found: Result<Arc<Found>, Problem>,
+    problems: Vec<CheckView>,
+    daemon: DaemonView,
+) -> Overview {
+    let (found, trouble) = match found {
+        Ok(found) => (Some(found), None),
+        Err(problem) => (None, Some(problem)),
+    };
+    let profile = found.as_ref().map(|found| found.profile.clone()).or(name.profile);
+    let figures = found.map(|found| found.figures.clone());
+    let sentence = sentence::say(
+        figures.as_ref().map(|figures| figures.now),
+        figures.as_ref().map(|figures| &figures.due),
+        &problems,
+    );
+    Overview { shop: name.shop, profile, database: name.database, sentence, figures, trouble, problems, daemon }
+}
+
+/// How the daemon of this machine stands, by what it left on the disk and by its lock.
+pub(super) fn daemon(settings: &Settings) -> DaemonView {
+    let view = |standing, says: &str, lives| DaemonView { standing, says: says.to_owned(), lives };
+    match crate::health::daemon(settings) {
+        Fact::Known(DaemonSeen { lives, record: None, .. }) => {
+            let says =
+                if lives { "a daemon has just begun" } else { "no daemon runs here: sweeps come from elsewhere" };
+            view(if lives { DaemonWord::Well } else { DaemonWord::None }, says, lives)
+        }
+        Fact::Known(DaemonSeen { lives: false, record: Some((standing, says)), .. }) => match standing {
+            DaemonStanding::Stopped => view(DaemonWord::Stopped, &says, false),
+            _ => view(DaemonWord::Stopped, "the daemon is gone without a word", false),
+        },
+        Fact::Known(DaemonSeen { lives: true, record: Some((standing, says)), .. }) => {
+            let word = match standing {
+                DaemonStanding::Well => DaemonWord::Well,
+                DaemonStanding::BackingOff => DaemonWord::BackingOff,
+                DaemonStanding::Halted => DaemonWord::Halted,
+                DaemonStanding::Stopped => DaemonWord::Stopped,
+            };
+            view(word, &says, true)
+        }
+        Fact::Failed(obstacle) => view(DaemonWord::Unknown, &obstacle.says, false),
+        Fact::Unasked => view(DaemonWord::Unknown, "not known: the profile cannot be read", false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn held(minutes: &[(i64, i64)]) -> Held {
+        let sum = |units: i64| HeldSum { reservations: 1, units };
+        let minutes = minutes.iter().map(|(minute, units)| (*minute, sum(*units)));
+        Held { now: Timestamp::UNIX_EPOCH, minutes: minutes.collect(), at_least: false }
+    }
+
+    #[test]
+    fn what_is_held_is_told_in_steps_that_fit_it() {
+        let told = |held: &Held| {
+            let view = HeldUnits::of(held);
+            let minute = |at: Option<Timestamp>| at.map(|at| at.as_second() / 60);
+            let until = view.until.iter().map(|step| (minute(step.from), minute(step.to), step.units));
+            (view.step_minutes, view.units, until.collect::<Vec<_>>())
+        };
+        assert_eq!(told(&held(&[])), (1, 0, vec![]));
+        let soon = vec![(None, Some(0), 4), (Some(0), Some(1), 0), (Some(1), Some(2), 2)];
+        assert_eq!(told(&held(&[(-1, 4), (1, 2)])), (1, 6, soon));
+        let (step, units, until) = told(&held(&[(0, 1), (59, 2), (61, 3), (HELD_MINUTES, 9)]));
+        assert_eq!((step, units, until.len()), (5, 15, 14));
+        assert_eq!(until[11], (Some(55), Some(60), 2));
+        assert_eq!(until[12], (Some(60), Some(65), 3));
+        assert_eq!(until[13], (Some(1_440), None, 9));
+        let (step, _, until) = told(&held(&[(1_439, 1)]));
+        assert_eq!((step, until.len(), until[23]), (60, 24, (Some(1_380), Some(1_440), 1)));
+    }
+
+    #[test]
+    fn every_one_of_thirty_days_is_told_and_their_sums() {
+        let now: Timestamp = "2026-11-23T02:30:00Z".parse().unwrap();
+        let today = now.as_second().div_euclid(86_400);
+        let day = |units| DayTally { units, sweeps: 1, ..DayTally::default() };
+        let days = BTreeMap::from([(today, day(5)), (today - 29, day(7)), (today - 30, day(100))]);
+        let lately = Lately { now, days, releases: 0, since: None, lags: Vec::new(), stock: Vec::new() };
+        let told = by_day(&lately);
+        assert_eq!(told.len(), 30);
+        let figures = |day: &GivenBackDay| (day.day.to_string(), day.given_back.units);
+        assert_eq!(told.first().map(figures), Some(("2026-10-25".to_owned(), 7)));
+        assert_eq!(told.last().map(figures), Some(("2026-11-23".to_owned(), 5)));
+    }
 }

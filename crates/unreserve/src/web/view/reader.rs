@@ -1,88 +1,81 @@
-//! One shop as the page reads it: one connection that only reads, and answers that are kept for a moment, so that many
-//! open pages load the database no more than one.
+//! The one connection that reads a shop for everybody who looks at it. It never writes, every question has a deadline, and
+//! after any trouble the shop is opened anew.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use super::{
-    EntriesAsked, HealthView, OrderView, Overview, Problem, SettingsView, ShopName, StockView, SweepView, SweepsAsked,
-    SweepsView,
-};
+use tokio::sync::{Mutex, MutexGuard};
+use unreserve_db::{Access, Options};
+use unreserve_engine::shop::{CheckedShop, InstallState};
+use unreserve_engine::sweep::SweepError;
+
+use super::Problem;
+use crate::opening::{self, sweep_failure};
 use crate::settings::Settings;
 
-/// One shop as the page reads it.
-pub(crate) struct ShopView {
+/// A page is not waited for longer than a person waits.
+const OPTIONS: Options = Options {
+    connect_timeout: Duration::from_secs(5),
+    statement_timeout: Duration::from_secs(4),
+    access: Access::Read,
+};
+
+/// A shop's connection, or the means to make one.
+pub(super) struct Reader {
     settings: Settings,
+    shop: Mutex<Option<Box<dyn CheckedShop>>>,
 }
 
-fn not_yet() -> Problem {
-    Problem::new(503, "not built yet", "this is not built yet")
+/// The shop, for one question. Whoever goes away without an answer takes the connection with him, since its state is in doubt.
+pub(super) struct Taken<'a> {
+    slot: MutexGuard<'a, Option<Box<dyn CheckedShop>>>,
+    shop: Box<dyn CheckedShop>,
 }
 
-impl ShopView {
-    /// Connects to nothing yet.
-    pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings }
+impl Taken<'_> {
+    /// The shop.
+    pub(super) fn shop(&mut self) -> &mut dyn CheckedShop {
+        self.shop.as_mut()
     }
 
-    /// What the shop is called.
-    pub(crate) fn name(&self) -> ShopName {
-        ShopName {
-            shop: self.settings.shop.clone(),
-            profile: self.settings.profile.as_ref().map(|profile| profile.value.clone()),
-            database: self.settings.database_url.as_ref().map_or_else(String::new, |url| url.value.masked()),
+    /// Gives the connection back, unless the answer is a trouble of the shop's; what is wrong with the question alone is none.
+    pub(super) fn give_back<T>(mut self, answer: Result<T, Problem>) -> Result<T, Problem> {
+        if answer.as_ref().err().is_none_or(|problem| problem.status < 500) {
+            *self.slot = Some(self.shop);
         }
+        answer
+    }
+}
+
+impl Reader {
+    /// Connects to nothing yet.
+    pub(super) fn new(settings: Settings) -> Self {
+        Self { settings, shop: Mutex::new(None) }
     }
 
-    /// How the shop is.
+    /// The settings of the shop.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The shop, as soon as nobody else asks it anything; it is opened where it is not.
     ///
     /// # Errors
-    /// None at present: what is not known is told in the overview itself.
-    pub(crate) async fn overview(&self) -> Result<Arc<Overview>, Problem> {
-        Err(not_yet())
+    /// It cannot be opened, or our tables are not there.
+    pub(super) async fn take(&self) -> Result<Taken<'_>, Problem> {
+        let mut slot = self.shop.lock().await;
+        let shop = match slot.take() {
+            Some(shop) => shop,
+            None => self.open().await?,
+        };
+        Ok(Taken { slot, shop })
     }
 
-    /// A page of sweeps.
-    ///
-    /// # Errors
-    /// The question is wrong, or the shop cannot be read.
-    pub(crate) async fn sweeps(&self, _asked: &SweepsAsked) -> Result<SweepsView, Problem> {
-        Err(not_yet())
-    }
-
-    /// One sweep, by its identity or the first letters of it, with a page of what it changed.
-    ///
-    /// # Errors
-    /// There is no such sweep, the question is wrong, or the shop cannot be read.
-    pub(crate) async fn sweep(&self, _sweep: &str, _asked: &EntriesAsked) -> Result<SweepView, Problem> {
-        Err(not_yet())
-    }
-
-    /// One order, by its number or key.
-    ///
-    /// # Errors
-    /// There is no such order, several go by that name, or the shop cannot be read.
-    pub(crate) async fn order(&self, _order: &str) -> Result<OrderView, Problem> {
-        Err(not_yet())
-    }
-
-    /// The stock rows.
-    ///
-    /// # Errors
-    /// The shop cannot be read.
-    pub(crate) async fn stock(&self) -> Result<Arc<StockView>, Problem> {
-        Err(not_yet())
-    }
-
-    /// The health checks, and when each problem began.
-    ///
-    /// # Errors
-    /// None at present: what is not known is told by the checks themselves.
-    pub(crate) async fn health(&self) -> Result<Arc<HealthView>, Problem> {
-        Err(not_yet())
-    }
-
-    /// The effective settings.
-    pub(crate) fn settings(&self) -> SettingsView {
-        SettingsView { settings: Vec::new(), warnings: self.settings.warnings.clone() }
+    async fn open(&self) -> Result<Box<dyn CheckedShop>, Problem> {
+        let shop =
+            opening::open_with(&self.settings, OPTIONS).await.map_err(|failure| Problem::of_failure(&failure))?;
+        match shop.info().installed {
+            InstallState::Current => Ok(shop),
+            other => Err(Problem::of_failure(&sweep_failure(&SweepError::NotInstalled(other)))),
+        }
     }
 }

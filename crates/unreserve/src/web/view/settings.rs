@@ -3,6 +3,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::cli::settings::shown;
+use crate::settings::{SETTINGS, Settings};
+
 /// The effective settings of one shop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct SettingsView {
@@ -27,4 +30,21 @@ pub(crate) struct SettingView {
     pub(crate) origin: String,
     /// What it means.
     pub(crate) meaning: &'static str,
+}
+
+impl SettingsView {
+    /// The effective settings, as `settings show --origin` has them.
+    pub(super) fn of(settings: &Settings) -> Self {
+        let of = |doc: &&crate::settings::SettingDoc| {
+            let shown = shown(settings, doc.key);
+            SettingView {
+                key: doc.key,
+                value: shown.value,
+                default: doc.default,
+                origin: shown.origin,
+                meaning: doc.meaning,
+            }
+        };
+        Self { settings: SETTINGS.iter().map(of).collect(), warnings: settings.warnings.clone() }
+    }
 }

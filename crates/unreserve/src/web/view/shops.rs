@@ -43,11 +43,6 @@ impl Views {
         ShopsView { shops: self.shops.iter().map(|shop| shop.name()).collect() }
     }
 
-    /// The first shop: the one that is shown where none is named.
-    pub(crate) fn first(&self) -> Option<&Arc<ShopView>> {
-        self.shops.first()
-    }
-
     /// The shop of that name, or the only one where none is named.
     ///
     /// # Errors

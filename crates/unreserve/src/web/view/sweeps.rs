@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use unreserve_engine::ledger::{EntryRecord, SweepRecord};
-use unreserve_engine::shop::NO_ORDER;
+use unreserve_engine::ledger::{
+    Ending, EntriesQuery, EntryPlace, EntryRecord, HistoryQuery, SweepFilter, SweepPlace, SweepRecord, SweepsQuery,
+};
+use unreserve_engine::model::{BatchId, SweepId};
+use unreserve_engine::shop::{CheckedShop, NO_ORDER};
 use utoipa::ToSchema;
 
 use super::Problem;
+use super::shop::unreadable;
 
 /// Which sweeps to show.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,7 +53,7 @@ pub(crate) struct SweepsView {
     pub(crate) sweeps: Vec<SweepSummary>,
     /// What `after` has to be for the page behind this one; nothing where this is the last. Of rare sweeps a page may hold
     /// fewer than were asked for, or none, and yet not be the last: only so many sweeps are looked at for one page.
-    #[schema(example = "1763863338000000-0193540e-5c1a-7c3e-9d55-3f1b2b6e8a10")]
+    #[schema(example = "1763863338000000_0193540e-5c1a-7c3e-9d55-3f1b2b6e8a10")]
     pub(crate) next: Option<String>,
 }
 
@@ -242,6 +246,161 @@ impl EntryView {
             expires_at: entry.expires_at,
             at: entry.at,
             overdue_seconds: entry.overdue_seconds,
+        }
+    }
+}
+
+/// So many sweeps, or entries of one, are looked at for one page.
+const LOOK_MAX: u32 = 20_000;
+
+/// At most so many sweeps stand on a page.
+pub(crate) const SWEEPS_MAX: u32 = 200;
+
+/// At most so many entries stand on a page.
+pub(crate) const ENTRIES_MAX: u32 = 1_000;
+
+/// How a place is written: what it is made of, joined by `_`.
+fn place_parts<const N: usize>(text: &str) -> Option<[&str; N]> {
+    let parts: Vec<&str> = text.split('_').collect();
+    parts.try_into().ok()
+}
+
+fn no_place(text: &str) -> Problem {
+    Problem::bad_question(format!("`after` is no place: `{}`", text.chars().take(100).collect::<String>()))
+        .remedy("leave it out, or give what `next` said on the page before")
+}
+
+fn write_sweep_place(place: &SweepPlace) -> String {
+    format!("{}_{}", place.started_at.as_microsecond(), place.sweep_id)
+}
+
+fn read_sweep_place(text: &str) -> Result<SweepPlace, Problem> {
+    let read = || {
+        let [micros, sweep_id] = place_parts(text)?;
+        let started_at = Timestamp::from_microsecond(micros.parse().ok()?).ok()?;
+        Some(SweepPlace { started_at, sweep_id: SweepId::parse(sweep_id).ok()? })
+    };
+    read().ok_or_else(|| no_place(text))
+}
+
+fn write_entry_place(place: &EntryPlace) -> String {
+    format!("{}_{}_{}", place.at.as_microsecond(), place.batch_id, place.line)
+}
+
+fn read_entry_place(text: &str) -> Result<EntryPlace, Problem> {
+    let read = || {
+        let [micros, batch_id, line] = place_parts(text)?;
+        let at = Timestamp::from_microsecond(micros.parse().ok()?).ok()?;
+        Some(EntryPlace { at, batch_id: BatchId::parse(batch_id).ok()?, line: line.parse().ok()? })
+    };
+    read().ok_or_else(|| no_place(text))
+}
+
+impl SweepsFilter {
+    fn of_ledger(self) -> SweepFilter {
+        match self {
+            Self::All => SweepFilter::All,
+            Self::Changed => SweepFilter::Changed,
+            Self::Done => SweepFilter::Ended(Ending::Done),
+            Self::Problems => SweepFilter::Ended(Ending::Problems),
+            Self::TooMany => SweepFilter::Ended(Ending::TooMany),
+            Self::Failed => SweepFilter::Ended(Ending::Failed),
+            Self::Unfinished => SweepFilter::Unfinished,
+        }
+    }
+}
+
+/// A page of sweeps.
+pub(super) async fn read_sweeps(shop: &mut dyn CheckedShop, asked: &SweepsAsked) -> Result<SweepsView, Problem> {
+    let query = SweepsQuery {
+        profile: shop.plan().profile.clone(),
+        filter: asked.filter.of_ledger(),
+        after: asked.after.as_deref().map(read_sweep_place).transpose()?,
+        limit: asked.limit.clamp(1, SWEEPS_MAX),
+        look_max: LOOK_MAX,
+    };
+    let page = shop.sweeps_page(&query).await.map_err(|error| unreadable(&error, "the ledger cannot be read"))?;
+    let sweeps = page.sweeps.iter().map(SweepSummary::of).collect();
+    Ok(SweepsView { sweeps, next: page.next.as_ref().map(write_sweep_place) })
+}
+
+/// One sweep with a page of its entries.
+pub(super) async fn read_sweep(
+    shop: &mut dyn CheckedShop,
+    sweep: &str,
+    asked: &EntriesAsked,
+) -> Result<SweepView, Problem> {
+    if let Some(after) = &asked.after {
+        read_entry_place(after)?;
+    }
+    let found = shop.history(&HistoryQuery::Sweep { id: sweep.to_owned() }).await;
+    let found = found.map_err(|error| unreadable(&error, "the ledger cannot be read"))?;
+    let found = match found.as_slice() {
+        [found] => found,
+        [] => {
+            return Err(Problem::new(404, "no such sweep", format!("the ledger has no sweep `{sweep}`"))
+                .remedy("the list of sweeps has their identities"));
+        }
+        _ => {
+            return Err(Problem::new(
+                409,
+                "several sweeps go by that name",
+                format!("several sweeps begin with `{sweep}`"),
+            )
+            .remedy("give more of the identity"));
+        }
+    };
+    let (entries, next) = read_entries(shop, found.sweep_id, asked).await?;
+    let left_alone = found.orders_protected.iter().map(|(reason, count)| LeftAlone {
+        reason: reason.clone(),
+        count: *count,
+        counts_reservations: reason == NO_ORDER,
+    });
+    Ok(SweepView {
+        summary: SweepSummary::of(found),
+        profile: found.profile.clone(),
+        holder: found.holder.clone(),
+        batches: found.batches,
+        stock_rows_updated: found.stock_rows_updated,
+        left_alone: left_alone.collect(),
+        entries,
+        next,
+    })
+}
+
+/// A page of the entries of a sweep, and the place it goes on behind.
+async fn read_entries(
+    shop: &mut dyn CheckedShop,
+    sweep_id: SweepId,
+    asked: &EntriesAsked,
+) -> Result<(Vec<EntryView>, Option<String>), Problem> {
+    let query = EntriesQuery {
+        sweep_id,
+        matching: asked.matching.as_ref().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
+        after: asked.after.as_deref().map(read_entry_place).transpose()?,
+        limit: asked.limit.clamp(1, ENTRIES_MAX),
+        look_max: LOOK_MAX,
+    };
+    let page = shop.entries_page(&query).await.map_err(|error| unreadable(&error, "the ledger cannot be read"))?;
+    Ok((page.entries.iter().map(EntryView::of).collect(), page.next.as_ref().map(write_entry_place)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_as_it_was_written_and_nothing_else_is() {
+        let at = Timestamp::from_microsecond(1_763_863_338_000_123).unwrap();
+        let sweep = SweepPlace { started_at: at, sweep_id: SweepId::new() };
+        assert_eq!(read_sweep_place(&write_sweep_place(&sweep)).unwrap(), sweep);
+        let entry = EntryPlace { at, batch_id: BatchId::new(), line: 17 };
+        assert_eq!(read_entry_place(&write_entry_place(&entry)).unwrap(), entry);
+        for text in
+            ["", "_", "1_2", "1", "x_y_z", &write_sweep_place(&sweep).replace('_', "-"), "99999999999999999999_a"]
+        {
+            assert_eq!(read_sweep_place(text).unwrap_err().status, 400, "{text}");
+            assert_eq!(read_entry_place(text).unwrap_err().status, 400, "{text}");
         }
     }
 }
