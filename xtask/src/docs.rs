@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         ("docs/reference/settings.md", settings(&program)?),
         ("docs/reference/metrics.md", metrics(&program)?),
         ("docs/reference/profile.md", profile()),
+        ("docs/reference/openapi.json", output(&program, &["settings", "openapi"])?),
     ];
     let mut stale = Vec::new();
     for (name, text) in pages {

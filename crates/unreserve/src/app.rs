@@ -114,6 +114,9 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
                 SettingsCommand::Show(args) => cli::settings::show(&context.settings, &context.others, args),
                 SettingsCommand::Reference => settings::reference_markdown(),
                 SettingsCommand::Metrics => metrics::reference_markdown(),
+                SettingsCommand::Openapi => crate::web::api::document()
+                    .to_pretty_json()
+                    .map_err(|error| Failure::new(Exit::Halted, "cannot write the description").because(&error))?,
             };
             context.printer.result(&text)?;
             Ok(Exit::Done)

@@ -385,6 +385,15 @@ Examples:
   unreserve settings metrics"
     )]
     Metrics,
+    /// Print the description of the page's JSON API
+    #[command(
+        hide = true,
+        long_about = "Print the description of the page's JSON API, as an OpenAPI document: the page serves the same at `/api/v1/openapi.json`.",
+        after_help = "\
+Examples:
+  unreserve settings openapi > openapi.json"
+    )]
+    Openapi,
 }
 
 /// `settings show`
