@@ -1,5 +1,6 @@
 //! What the tests share: throw-away servers, shops to sweep, text scenarios, the conformance suite, and the simulator.
 
+pub mod browser;
 pub mod clock;
 pub mod conformance;
 pub mod failure;
