@@ -103,6 +103,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         Command::Setup(args) => cli::setup::run(args, context),
         Command::Sweep(args) => cli::sweep::run(args, context),
         Command::Daemon(_) => cli::daemon::run(context),
+        Command::Dashboard(_) => cli::dashboard::run(context),
         Command::Health(args) => cli::health::run(args, context),
         Command::Explain(args) => cli::explain::run(args, context),
         Command::History(args) => cli::history::run(args, context),

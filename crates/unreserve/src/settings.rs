@@ -14,6 +14,7 @@ mod sources;
 mod state_dir;
 mod table;
 mod values;
+mod web;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub(crate) use origin::{Origin, Sourced};
 pub(crate) use sources::{Environment, Flags};
 pub(crate) use table::{SETTINGS, SettingDoc, reference_markdown};
 pub(crate) use values::write_size;
+pub(crate) use web::WebSettings;
 
 use env_file::EnvFile;
 use file::SettingsFile;
@@ -67,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) log: LogSettings,
     /// Where `sweep` leaves its metrics, whatever the shop; `None` is nowhere.
     pub(crate) metrics_file: Option<Sourced<PathBuf>>,
+    /// Where the page is shown, and to whom.
+    pub(crate) web: WebSettings,
     /// What its owner should know about the settings, though they can be used. Of several shops the first carries them.
     pub(crate) warnings: Vec<String>,
 }
@@ -209,6 +213,7 @@ impl Settings {
                 keep: small(&table::LOG_KEEP)?.unwrap_or(Sourced::new(LOG_KEEP_DEFAULT, Origin::Default)),
             },
             metrics_file: text(&table::METRICS_FILE)?.map(|path| anchored(path, file)),
+            web: WebSettings::gather(sources)?,
             warnings,
         })
     }

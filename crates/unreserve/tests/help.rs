@@ -21,12 +21,13 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn the_help_of_every_command() {
-    let commands: [&[&str]; 28] = [
+    let commands: [&[&str]; 29] = [
         &[],
         &["demo"],
         &["setup"],
         &["sweep"],
         &["daemon"],
+        &["dashboard"],
         &["health"],
         &["explain"],
         &["history"],

@@ -127,6 +127,25 @@ pub(crate) struct DaemonArgs {
     /// How long to wait at most between two sweeps [default: 5m]
     #[arg(long, value_name = "SPAN")]
     pub(crate) interval: Option<String>,
+    /// Show the page at this address, such as 127.0.0.1:8420 [default: no page]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+}
+
+/// `dashboard`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unreserve dashboard                            The page at http://127.0.0.1:8420/
+  unreserve dashboard --listen 127.0.0.1:9000    At another port
+  UNRESERVE_WEB_TOKEN=$(openssl rand -hex 24) unreserve dashboard --listen 0.0.0.0:8420
+                                                 For other machines too, with a token
+
+The page reads and changes nothing. A daemon shows the same page by itself where `[web] listen` is set.")]
+pub(crate) struct DashboardArgs {
+    /// The address and port; any but this machine's own needs a token [default: 127.0.0.1:8420]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
 }
 
 /// How the result of `health` is written.

@@ -3,6 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod completions;
 pub(crate) mod daemon;
+pub(crate) mod dashboard;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod health;
@@ -24,8 +25,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cli::args::{
-    CompletionsArgs, DaemonArgs, DemoArgs, ExplainArgs, HealthArgs, HistoryArgs, ManArgs, ProfileArgs, ProfileCommand,
-    ReportArgs, SettingsArgs, SettingsCommand, SetupArgs, SweepArgs,
+    CompletionsArgs, DaemonArgs, DashboardArgs, DemoArgs, ExplainArgs, HealthArgs, HistoryArgs, ManArgs, ProfileArgs,
+    ProfileCommand, ReportArgs, SettingsArgs, SettingsCommand, SetupArgs, SweepArgs,
 };
 use crate::cli::service_args::{ServiceArgs, ServiceCommand};
 use crate::settings::{DatabaseUrl, Flags};
@@ -46,6 +47,7 @@ Examples:
   unreserve sweep --dry-run            See what would be released, and why not
   unreserve sweep                      Release it
   unreserve daemon                     Release it as soon as it expires, from now on
+  unreserve dashboard                  See it in a browser
   unreserve health                     Is it working?
   unreserve explain A-1042             Why is this order due, or not?
 
@@ -131,6 +133,8 @@ pub(crate) enum Command {
     Sweep(SweepArgs),
     /// Release what is due as soon as it is, until told to end
     Daemon(DaemonArgs),
+    /// Show the page: how it is, what is held, what came back
+    Dashboard(DashboardArgs),
     /// Say how everything is, with a remedy for what is wrong
     Health(HealthArgs),
     /// Show every condition of one order and whether it is due
@@ -175,7 +179,7 @@ impl Command {
                 SettingsCommand::Show(_) => Shops::All,
                 SettingsCommand::Reference | SettingsCommand::Metrics | SettingsCommand::Openapi => Shops::No,
             },
-            Self::Daemon(_) | Self::Health(_) => Shops::All,
+            Self::Daemon(_) | Self::Dashboard(_) | Self::Health(_) => Shops::All,
             Self::Service(args) => match args.command {
                 ServiceCommand::RunDetached(_) => Shops::No,
                 _ => Shops::All,
@@ -211,7 +215,10 @@ impl CommandLine {
                 metrics_file: sweep.metrics_file.clone(),
                 ..flags
             },
-            Command::Daemon(daemon) => Flags { interval: daemon.interval.clone(), ..flags },
+            Command::Daemon(daemon) => {
+                Flags { interval: daemon.interval.clone(), listen: daemon.listen.clone(), ..flags }
+            }
+            Command::Dashboard(dashboard) => Flags { listen: dashboard.listen.clone(), ..flags },
             Command::Health(health) => Flags { interval: health.interval.clone(), ..flags },
             _ => flags,
         }

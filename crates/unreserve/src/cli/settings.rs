@@ -51,7 +51,7 @@ fn object(settings: &Settings, with_origin: bool) -> Value {
 
 /// The value of a setting and where it came from.
 pub(crate) fn shown(settings: &Settings, key: &str) -> Shown {
-    let log = &settings.log;
+    let (log, web) = (&settings.log, &settings.web);
     match key {
         "config" => path(&settings.config),
         "env_file" => path(&settings.env_file),
@@ -70,6 +70,10 @@ pub(crate) fn shown(settings: &Settings, key: &str) -> Shown {
         "log.max_size" => optional(Some(&log.max_size), |size| write_size(*size)),
         "log.keep" => optional(Some(&log.keep), ToString::to_string),
         "metrics.file" => optional(settings.metrics_file.as_ref(), |file| file.display().to_string()),
+        "web.listen" => optional(web.listen.as_ref(), ToString::to_string),
+        "web.socket" => optional(web.socket.as_ref(), |path| path.display().to_string()),
+        "web.token" => optional(web.token.as_ref(), |_| "***".to_owned()),
+        "web.token_file" => optional(web.token_file.as_ref(), |path| path.display().to_string()),
         _ => optional::<String>(None, Clone::clone),
     }
 }

@@ -3,10 +3,11 @@
 mod bell;
 mod crew;
 mod open_files;
+mod page;
 mod post;
 mod pulse;
 pub(crate) mod record;
-mod signals;
+pub(crate) mod signals;
 mod systemd;
 mod teller;
 mod words;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use crew::Crew;
 pub(crate) use crew::{INTERVAL, sweeps_every};
+use page::{Page, Place};
 use signals::{Asked, Signals};
 use unreserve_engine::sweep::Clock;
 use unreserve_engine::watch::Ended;
@@ -50,11 +52,14 @@ pub(crate) async fn serve(
 ) -> Result<Exit, Failure> {
     check_profiles(&shops)?;
     let clock = ProcessClock::new();
-    let hub = Hub::new(listeners);
+    // Before anything begins: a place that is taken must be seen there and then.
+    let place = Place::take(&shops)?;
+    let hub = Hub::new(listeners.into_iter().chain(place.listener()).collect());
     let mut daemon = Daemon {
         clock,
         crew: Crew::new(clock, hub.clone()),
         hub,
+        page: None,
         ready: false,
         told: String::new(),
         beaten_at: clock.elapsed(),
@@ -67,6 +72,7 @@ pub(crate) async fn serve(
         version = env!("UNRESERVE_VERSION"),
         "the daemon has started"
     );
+    daemon.page = place.show(&shops, &daemon.hub)?;
     daemon.crew.start(shops);
     let ended = daemon.run(&mut signals, load).await;
     systemd::stopping();
@@ -88,6 +94,7 @@ struct Daemon {
     clock: ProcessClock,
     crew: Crew,
     hub: Hub,
+    page: Option<Page>,
     ready: bool,
     /// What the service manager was told last.
     told: String,
@@ -124,6 +131,7 @@ impl Daemon {
         match load().and_then(|shops| check_profiles(&shops).map(|()| shops)) {
             Ok(shops) => {
                 tracing::info!(event = "reloaded", shops = shops.len(), "the settings were read again");
+                page::reload(self.page.as_ref(), &shops);
                 self.crew.set(shops);
             }
             Err(failure) => {

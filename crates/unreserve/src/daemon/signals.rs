@@ -4,7 +4,7 @@ use crate::failure::Failure;
 
 /// What was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// To end, after the running batch.
     Stop,
     /// To read the settings again.
@@ -20,7 +20,7 @@ mod system {
     use super::Asked;
 
     /// The signals that are listened to.
-    pub(in crate::daemon) struct Signals {
+    pub(crate) struct Signals {
         terminate: Signal,
         interrupt: Signal,
         hang_up: Signal,
@@ -37,7 +37,7 @@ mod system {
             })
         }
 
-        pub(in crate::daemon) async fn next(&mut self) -> Asked {
+        pub(crate) async fn next(&mut self) -> Asked {
             tokio::select! {
                 _ = self.terminate.recv() => Asked::Stop,
                 _ = self.interrupt.recv() => Asked::Stop,
@@ -53,14 +53,14 @@ mod system {
     use super::Asked;
 
     /// Elsewhere there is only the request to end.
-    pub(in crate::daemon) struct Signals;
+    pub(crate) struct Signals;
 
     impl Signals {
         pub(super) fn listen() -> std::io::Result<Self> {
             Ok(Self)
         }
 
-        pub(in crate::daemon) async fn next(&mut self) -> Asked {
+        pub(crate) async fn next(&mut self) -> Asked {
             match tokio::signal::ctrl_c().await {
                 Ok(()) => Asked::Stop,
                 Err(_) => std::future::pending().await,
@@ -69,10 +69,10 @@ mod system {
     }
 }
 
-pub(super) use system::Signals;
+pub(crate) use system::Signals;
 
 /// Begins to listen. From here on no signal ends the process by itself.
-pub(super) fn listen() -> Result<Signals, Failure> {
+pub(crate) fn listen() -> Result<Signals, Failure> {
     Signals::listen().map_err(|error| {
         Failure::new(crate::exit::Exit::Problems, "cannot listen to the system's signals").because(&error)
     })

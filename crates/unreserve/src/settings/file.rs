@@ -36,6 +36,7 @@ struct FileText {
     interval: Option<Spanned<SpanText>>,
     log: Option<LogText>,
     metrics: Option<MetricsText>,
+    web: Option<WebText>,
     #[serde(default)]
     shop: Vec<ShopText>,
 }
@@ -59,7 +60,17 @@ struct MetricsText {
 }
 
 /// The sections of the file that are no shops.
-const SECTIONS: [&str; 2] = ["log", "metrics"];
+const SECTIONS: [&str; 3] = ["log", "metrics", "web"];
+
+/// The `[web]` section.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a section `[web]`")]
+struct WebText {
+    listen: Option<Spanned<String>>,
+    socket: Option<Spanned<String>>,
+    token: Option<Spanned<String>>,
+    token_file: Option<Spanned<String>>,
+}
 
 /// A span of time as it is written. A bare number is let through, so that the check can say what is missing.
 pub(super) struct SpanText(pub(super) String);
@@ -113,7 +124,8 @@ impl SettingsFile {
         let read = Self::parse(&path.value, &file.text)?;
         let of_shops = read.shops.iter().filter_map(|shop| shop.get(&DATABASE_URL)).map(|(_, url)| url);
         let mut urls = read.values.get(DATABASE_URL.key).into_iter().chain(of_shops);
-        if urls.any(|url| DatabaseUrl::new(url.text.clone()).has_password()) {
+        let has_token = read.values.contains_key(table::WEB_TOKEN.key);
+        if has_token || urls.any(|url| DatabaseUrl::new(url.text.clone()).has_password()) {
             file.demand_privacy(WHAT, &path.value)?;
         }
         Ok(Some(read))
@@ -186,6 +198,7 @@ impl SettingsFile {
 impl FileText {
     fn into_values(self) -> (BTreeMap<&'static str, Value>, Vec<ShopTable>) {
         let log = self.log.unwrap_or(LogText { format: None, level: None, file: None, max_size: None, keep: None });
+        let web = self.web.unwrap_or_default();
         let texts = [
             (DATABASE_URL.key, self.database_url),
             (table::PROFILE.key, self.profile),
@@ -195,6 +208,10 @@ impl FileText {
             (table::LOG_FILE.key, log.file),
             (table::LOG_MAX_SIZE.key, log.max_size),
             (table::METRICS_FILE.key, self.metrics.unwrap_or_default().file),
+            (table::WEB_LISTEN.key, web.listen),
+            (table::WEB_SOCKET.key, web.socket),
+            (table::WEB_TOKEN.key, web.token),
+            (table::WEB_TOKEN_FILE.key, web.token_file),
         ];
         let spans =
             [(table::TIMEOUT.key, self.timeout), (table::GRACE.key, self.grace), (table::INTERVAL.key, self.interval)];

@@ -129,7 +129,7 @@ impl Sources<'_> {
             return self.variable_of(&variable).map(Some);
         }
         match said(&SHOP_DATABASE_URL_FILE)? {
-            Some(path) => self.named_secret(&anchored(path, Some(file))).map(Some),
+            Some(path) => self.named_secret(&DATABASE_URL, &anchored(path, Some(file))).map(Some),
             None => Ok(None),
         }
     }

@@ -55,6 +55,8 @@ pub(crate) struct Flags {
     pub(crate) max_orders: Option<String>,
     /// `--interval`.
     pub(crate) interval: Option<String>,
+    /// `--listen`.
+    pub(crate) listen: Option<String>,
     /// `--log-format`.
     pub(crate) log_format: Option<String>,
     /// `--log-level`.
@@ -89,6 +91,7 @@ impl Flags {
             "--batch-size" => self.batch_size.clone(),
             "--max-orders" => self.max_orders.clone(),
             "--interval" => self.interval.clone(),
+            "--listen" => self.listen.clone(),
             "--log-format" => self.log_format.clone(),
             "--log-level" => self.log_level.clone(),
             "--log-file" => path(&self.log_file)?,
@@ -211,21 +214,24 @@ impl Sources<'_> {
         match (direct, from_file) {
             (Some(_), Some(_)) => Err(SettingsError::SetTwice { variable: name.to_owned() }),
             (Some((text, origin)), None) => Ok(Some(Raw { text, origin })),
-            (None, Some((path, origin))) => self.named_secret(&Sourced::new(PathBuf::from(path), origin)).map(Some),
+            (None, Some((path, origin))) => {
+                self.named_secret(doc, &Sourced::new(PathBuf::from(path), origin)).map(Some)
+            }
             (None, None) => Ok(None),
         }
     }
 
     /// The secret in a file that somebody named. One with a password must be closed to others, unless it lies where
-    /// somebody else puts secrets and chooses their mode.
-    pub(super) fn named_secret(&self, path: &Sourced<PathBuf>) -> Result<Raw, SettingsError> {
+    /// somebody else puts secrets and chooses their mode. A database's address is only a secret where it has a password.
+    pub(super) fn named_secret(&self, doc: &SettingDoc, path: &Sourced<PathBuf>) -> Result<Raw, SettingsError> {
         if !path.value.exists() {
             return Err(SettingsError::Missing { origin: path.origin.clone(), path: path.value.clone() });
         }
         let text = read_secret(SECRET_FILE, &path.value)?;
         let credentials = self.environment.get(CREDENTIALS)?.into_iter();
         let is_handed = credentials.chain(CONTAINER_SECRETS).any(|directory| path.value.starts_with(directory));
-        if !is_handed && DatabaseUrl::new(text.as_str()).has_password() {
+        let is_secret = doc.key != table::DATABASE_URL.key || DatabaseUrl::new(text.as_str()).has_password();
+        if !is_handed && is_secret {
             permissions::demand_privacy(SECRET_FILE, &path.value)?;
         }
         Ok(Raw { text, origin: path.origin.clone() })

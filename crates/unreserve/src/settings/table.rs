@@ -296,8 +296,42 @@ pub(super) static METRICS_FILE: SettingDoc = SettingDoc {
     ..PLAIN
 };
 
+pub(super) static WEB_LISTEN: SettingDoc = SettingDoc {
+    key: "web.listen",
+    flag: Some("--listen"),
+    env: &["UNRESERVE_WEB_LISTEN"],
+    default: "not set: the daemon shows no page; for `dashboard`: `127.0.0.1:8420`",
+    meaning: "The address and port at which the page is shown. Any address but this machine's own (`127.0.0.1`, `::1`) needs `web.token`. Port 0 lets the system choose one. A change needs a restart.",
+    unit: "address and port: `127.0.0.1:8420`, `[::1]:8420`, `localhost:8420`",
+    ..PLAIN
+};
+
+pub(super) static WEB_SOCKET: SettingDoc = SettingDoc {
+    key: "web.socket",
+    env: &["UNRESERVE_WEB_SOCKET"],
+    default: "not set",
+    meaning: "A Unix socket at which the page is shown, beside `web.listen` or instead of it. Only our own account can open it (mode 0600), so it asks for no token: a proxy in front of it decides who may see the page. A relative path starts from the settings file's directory. A change needs a restart.",
+    ..PLAIN
+};
+
+pub(super) static WEB_TOKEN: SettingDoc = SettingDoc {
+    key: "web.token",
+    env: &["UNRESERVE_WEB_TOKEN"],
+    secret: true,
+    default: "not set: at this machine's own address everybody on this machine may look",
+    meaning: "What has to be shown to see the page at `web.listen`, its API and its metrics: typed into the form, or sent as `Authorization: Bearer TOKEN`. The page changes nothing, whoever sees it. A change needs a restart, and signs everybody out.",
+    unit: "at least 16 printable characters without blanks; `openssl rand -hex 24` makes one",
+    ..PLAIN
+};
+
+pub(super) static WEB_TOKEN_FILE: SettingDoc = SettingDoc {
+    key: "web.token_file",
+    meaning: "The file that holds `web.token` and nothing else. It must not be readable by everybody. A relative path starts from the settings file's directory.",
+    ..PLAIN
+};
+
 /// Every setting, in the order in which they are shown.
-pub(crate) static SETTINGS: [&SettingDoc; 17] = [
+pub(crate) static SETTINGS: [&SettingDoc; 21] = [
     &CONFIG,
     &ENV_FILE,
     &SHOP,
@@ -315,6 +349,10 @@ pub(crate) static SETTINGS: [&SettingDoc; 17] = [
     &LOG_MAX_SIZE,
     &LOG_KEEP,
     &METRICS_FILE,
+    &WEB_LISTEN,
+    &WEB_SOCKET,
+    &WEB_TOKEN,
+    &WEB_TOKEN_FILE,
 ];
 
 /// What only a shop's table can say, in the order in which it is told.

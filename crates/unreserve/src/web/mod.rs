@@ -1,4 +1,20 @@
-//! The page and its JSON API: what is shown, and who serves it.
+//! The page: shows how every shop is, live, to whoever may see it, and changes nothing.
 
+mod answer;
 pub(crate) mod api;
+mod assets;
+mod door;
+mod events;
+mod frame;
+pub(crate) mod icons;
+mod listening;
+mod login;
+mod pages;
+mod probes;
+mod site;
+mod token;
 pub(crate) mod view;
+pub(crate) mod write;
+
+pub(crate) use listening::{Bound, bind};
+pub(crate) use site::{Process, Serving, Site};

@@ -13,7 +13,6 @@ pub(crate) use document::document;
 use super::view::Views;
 
 /// The routes of the API, to be nested at `/api/v1`.
-#[cfg_attr(not(test), expect(dead_code, reason = "the server that mounts these is being written"))]
 pub(crate) fn router(views: Views) -> Router {
     Router::new()
         .route("/shops", get(routes::shops))

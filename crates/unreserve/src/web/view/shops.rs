@@ -43,6 +43,11 @@ impl Views {
         ShopsView { shops: self.shops.iter().map(|shop| shop.name()).collect() }
     }
 
+    /// The values of every shop, in the order of the settings.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<ShopView>> {
+        self.shops.iter()
+    }
+
     /// The shop of that name, or the only one where none is named.
     ///
     /// # Errors

@@ -1,0 +1,123 @@
+//! Tells open pages that something has changed, as server-sent events. What it is they read again themselves.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::{Response, header};
+use axum::response::IntoResponse;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use serde::Deserialize;
+use tokio::sync::broadcast::error::RecvError;
+use unreserve_engine::sweep::Clock;
+
+use super::answer;
+use super::site::{Changed, Site};
+use super::view::{Overview, Problem, ShopView};
+use crate::clock::ProcessClock;
+use crate::hub::{Heard, News, Subscription, Told};
+
+/// While anybody looks, it is seen so often whether something has changed that nobody in this process knows of: an order, or a
+/// sweep of somebody else's.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// A connection on which nothing happens is kept alive by an empty line so often.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// A browser that has lost its connection tries again so much later.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Whose changes are wanted; nothing where it is those of all shops.
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    shop: Option<String>,
+}
+
+/// Tells one page, for as long as it is open.
+pub(super) async fn stream(State(site): State<Site>, Query(wanted): Query<Wanted>) -> Response<Body> {
+    let Ok(place) = std::sync::Arc::clone(site.listeners()).try_acquire_owned() else {
+        let told = Problem::new(503, "too many pages", "too many pages are open to tell this one of changes as well")
+            .remedy("close some of them; this one shows what is new when it is loaded again");
+        return ([(header::RETRY_AFTER, "10")], answer::problem(&told)).into_response();
+    };
+    let hello = Event::default().event("hello").retry(AGAIN).data("");
+    let first = futures_util::stream::once(async { Ok::<_, Infallible>(hello) });
+    let state = (site.changes(), wanted.shop, place);
+    let changes = futures_util::stream::unfold(state, |(mut changes, shop, place)| async move {
+        loop {
+            match changes.recv().await {
+                Ok(changed) if concerns(&changed, shop.as_deref()) => break,
+                Ok(_) => {}
+                // Some were missed; that there were any is all there is to tell.
+                Err(RecvError::Lagged(_)) => break,
+                Err(RecvError::Closed) => return None,
+            }
+        }
+        Some((Ok(Event::default().event("changed").data("")), (changes, shop, place)))
+    });
+    let all = futures_util::StreamExt::chain(first, changes);
+    Sse::new(all).keep_alive(KeepAlive::new().interval(SILENCE)).into_response()
+}
+
+fn concerns(changed: &Changed, wanted: Option<&str>) -> bool {
+    wanted.is_none() || changed.shop.is_none() || changed.shop.as_deref() == wanted
+}
+
+/// Passes on what the daemon of this process tells.
+pub(super) async fn hear(site: Site, mut news: Subscription) {
+    loop {
+        match news.next().await {
+            Heard::News(Told {
+                shop,
+                news: News::Swept(_) | News::Stands { .. } | News::Joined { .. } | News::Left,
+                ..
+            }) => {
+                site.tell((!shop.is_empty()).then(|| shop.to_string()));
+            }
+            Heard::News(_) => {}
+            Heard::Missed(_) => site.tell(None),
+            Heard::Ended => return,
+        }
+    }
+}
+
+/// Looks again and again whether what is shown has changed, while anybody is told of it.
+pub(super) async fn look(site: Site) {
+    let clock = ProcessClock::new();
+    let mut seen: Vec<(Option<String>, u64)> = Vec::new();
+    loop {
+        clock.sleep(LOOK).await;
+        if !site.is_watched() {
+            continue;
+        }
+        let mut now = Vec::new();
+        for shop in site.views().all() {
+            now.push((shop.name().shop, mark(shop).await));
+        }
+        let before = std::mem::replace(&mut seen, now);
+        for (shop, mark) in &seen {
+            if before.iter().any(|(known, old)| known == shop && old != mark) {
+                site.tell(shop.clone());
+            }
+        }
+    }
+}
+
+/// What a shop's overview comes to, as long as nothing but the time goes on.
+async fn mark(shop: &ShopView) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let Ok(overview) = shop.overview().await else { return 0 };
+    let Overview { sentence, figures, trouble, problems, daemon, .. } = overview.as_ref();
+    let mut hasher = DefaultHasher::new();
+    format!("{:?} {trouble:?} {:?} {daemon:?}", sentence.mood, sentence.counts_down_to).hash(&mut hasher);
+    for problem in problems {
+        format!("{} {:?}", problem.check, problem.status).hash(&mut hasher);
+    }
+    if let Some(figures) = figures {
+        let held: Vec<_> = figures.held.until.iter().map(|step| (step.units, step.reservations)).collect();
+        let due = (figures.due.orders, figures.due.next_expiry_at);
+        format!("{due:?} {held:?} {:?} {:?}", figures.given_back_30_days, figures.newest_sweeps).hash(&mut hasher);
+    }
+    hasher.finish()
+}
