@@ -1,5 +1,6 @@
 //! How a shop is: checks as values, each judged by a pure function from one set of facts.
 
+mod alerts;
 mod books;
 mod check;
 mod database;
@@ -8,6 +9,7 @@ mod protection;
 mod sweeps;
 mod trail;
 
+pub use alerts::{AlertMemory, AlertPolicy, Change, Digest, Over, Problem, Severity, Verdict};
 pub use check::{Check, CheckId, Measure, Status, Threshold, Unit};
 pub use facts::{DaemonSeen, DaemonStanding, Fact, HealthFacts, Look, Obstacle, Reached, VITALS_DAYS, vitals_query};
 pub use protection::{Protection, judge_protection};
