@@ -1,5 +1,8 @@
 //! The effective settings: each value with where it came from.
 
+mod alerts;
+mod channel_table;
+mod channels;
 mod database_url;
 mod env_file;
 mod error;
@@ -8,6 +11,7 @@ mod file;
 mod fuzz;
 mod origin;
 mod permissions;
+mod secret_url;
 mod shop_table;
 mod shops;
 mod sources;
@@ -19,9 +23,12 @@ mod web;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use alerts::AlertSettings;
+pub(crate) use channels::{Channel, Email, MailTls, Target};
 pub(crate) use database_url::{DatabaseUrl, mask};
 pub(crate) use error::SettingsError;
 pub(crate) use origin::{Origin, Sourced};
+pub(crate) use secret_url::{Scheme, SecretUrl};
 pub(crate) use sources::{Environment, Flags};
 pub(crate) use table::{SETTINGS, SettingDoc, reference_markdown};
 pub(crate) use values::write_size;
@@ -71,6 +78,10 @@ pub(crate) struct Settings {
     pub(crate) metrics_file: Option<Sourced<PathBuf>>,
     /// Where the page is shown, and to whom.
     pub(crate) web: WebSettings,
+    /// What is told of trouble, and to whom.
+    pub(crate) alerts: AlertSettings,
+    /// The address that is called when this shop's sweeps end.
+    pub(crate) heartbeat: Option<Sourced<SecretUrl>>,
     /// What its owner should know about the settings, though they can be used. Of several shops the first carries them.
     pub(crate) warnings: Vec<String>,
 }
@@ -214,6 +225,8 @@ impl Settings {
             },
             metrics_file: text(&table::METRICS_FILE)?.map(|path| anchored(path, file)),
             web: WebSettings::gather(sources)?,
+            alerts: alerts::read(sources)?,
+            heartbeat: alerts::heartbeat(sources, own)?,
             warnings,
         })
     }

@@ -37,15 +37,29 @@ fn text(settings: &Settings, with_origin: bool) -> String {
         cells.extend(with_origin.then_some(origin));
         table.row(cells);
     }
+    for (key, value) in channels(settings) {
+        let mut cells = vec![key, value.value.clone()];
+        cells.extend(with_origin.then(|| value.origin.to_string()));
+        table.row(cells);
+    }
     table.render()
 }
 
+/// What the channels' tables say, by keys such as `alerts.channel.ops.url`.
+fn channels(settings: &Settings) -> impl Iterator<Item = (String, &Sourced<String>)> {
+    settings.alerts.channels.iter().flat_map(|channel| {
+        let name = channel.name.as_str();
+        channel.shown.iter().map(move |(key, value)| (format!("alerts.channel.{name}.{key}"), value))
+    })
+}
+
 fn object(settings: &Settings, with_origin: bool) -> Value {
-    let entry = |key: &str| {
-        let Shown { value, origin } = shown(settings, key);
+    let entry = |Shown { value, origin }| {
         if with_origin { json!({ "value": value, "origin": origin }) } else { json!(value) }
     };
-    let object: Map<String, Value> = SETTINGS.iter().map(|doc| (doc.key.to_owned(), entry(doc.key))).collect();
+    let mut object: Map<String, Value> =
+        SETTINGS.iter().map(|doc| (doc.key.to_owned(), entry(shown(settings, doc.key)))).collect();
+    object.extend(channels(settings).map(|(key, value)| (key, entry(optional(Some(value), Clone::clone)))));
     Value::Object(object)
 }
 
@@ -74,6 +88,14 @@ pub(crate) fn shown(settings: &Settings, key: &str) -> Shown {
         "web.socket" => optional(web.socket.as_ref(), |path| path.display().to_string()),
         "web.token" => optional(web.token.as_ref(), |_| "***".to_owned()),
         "web.token_file" => optional(web.token_file.as_ref(), |path| path.display().to_string()),
+        "alerts.severity" => optional(Some(&settings.alerts.severity), |severity| severity.word().to_owned()),
+        "alerts.after" => optional(settings.alerts.after.as_ref(), |span| write_duration(*span)),
+        "alerts.repeat" => optional(Some(&settings.alerts.repeat), |span| write_duration(*span)),
+        "alerts.threshold" => optional(Some(&settings.alerts.threshold), ToString::to_string),
+        "alerts.ignore" => optional(settings.alerts.ignored.as_ref(), |checks| {
+            checks.iter().map(|check| check.word()).collect::<Vec<_>>().join(", ")
+        }),
+        "heartbeat.url" => optional(settings.heartbeat.as_ref(), ToString::to_string),
         _ => optional::<String>(None, Clone::clone),
     }
 }

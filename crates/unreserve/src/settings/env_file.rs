@@ -54,6 +54,18 @@ impl EnvFile {
         Ok(found)
     }
 
+    /// The value of a variable that is a secret, whatever it looks like.
+    ///
+    /// # Errors
+    /// Everyone can read the file.
+    pub(super) fn private(&self, name: &str) -> Result<Option<(&str, Origin)>, SettingsError> {
+        let found = self.get(name);
+        if found.is_some() {
+            self.on_disk.demand_privacy_of(WHAT, "a secret", &self.path)?;
+        }
+        Ok(found)
+    }
+
     /// The value of a variable. An empty one counts as not set.
     pub(super) fn get(&self, name: &str) -> Option<(&str, Origin)> {
         let variable = self.variables.get(name).filter(|variable| !variable.value.is_empty())?;

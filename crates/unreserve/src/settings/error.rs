@@ -30,10 +30,12 @@ pub(crate) enum SettingsError {
         source: io::Error,
     },
     /// A file that others can read holds a password.
-    #[error("{what} `{}` holds a password and can be read by everyone (mode {mode:04o})", path.display())]
+    #[error("{what} `{}` holds {secret} and can be read by everyone (mode {mode:04o})", path.display())]
     WorldReadable {
         /// What kind of file it is.
         what: &'static str,
+        /// What it holds: `a password`.
+        secret: &'static str,
         /// The file.
         path: PathBuf,
         /// Its permission bits.
@@ -105,9 +107,11 @@ impl SettingsError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Missing { .. } => Some("check the path, or leave it out".to_owned()),
-            Self::WorldReadable { path, .. } => {
-                Some(format!("run `chmod 600 {}`, or keep the password elsewhere", path.display()))
-            }
+            Self::WorldReadable { path, secret, .. } => Some(format!(
+                "run `chmod 600 {}`, or keep {} elsewhere",
+                path.display(),
+                secret.replacen("a ", "the ", 1)
+            )),
             Self::EnvFileLine { .. } => {
                 Some("it is not shown, since it may hold a secret; quote a value with blanks or `#`".to_owned())
             }

@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 use unreserve_engine::profile::nearest;
 
 use crate::failure::{SourceText, Spot};
+use crate::settings::channel_table::{self, ChannelTable, ChannelText, ListText};
 use crate::settings::database_url::{DatabaseUrl, mask};
 use crate::settings::env_file::line_at;
 use crate::settings::error::SettingsError;
@@ -37,6 +38,8 @@ struct FileText {
     log: Option<LogText>,
     metrics: Option<MetricsText>,
     web: Option<WebText>,
+    alerts: Option<AlertsText>,
+    heartbeat: Option<HeartbeatText>,
     #[serde(default)]
     shop: Vec<ShopText>,
 }
@@ -60,7 +63,7 @@ struct MetricsText {
 }
 
 /// The sections of the file that are no shops.
-const SECTIONS: [&str; 3] = ["log", "metrics", "web"];
+const SECTIONS: [&str; 5] = ["log", "metrics", "web", "alerts", "heartbeat"];
 
 /// The `[web]` section.
 #[derive(Default, Deserialize)]
@@ -70,6 +73,27 @@ struct WebText {
     socket: Option<Spanned<String>>,
     token: Option<Spanned<String>>,
     token_file: Option<Spanned<String>>,
+}
+
+/// The `[alerts]` section.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a section `[alerts]`")]
+struct AlertsText {
+    severity: Option<Spanned<String>>,
+    after: Option<Spanned<SpanText>>,
+    repeat: Option<Spanned<SpanText>>,
+    threshold: Option<Spanned<i64>>,
+    ignore: Option<Spanned<ListText>>,
+    #[serde(default)]
+    channel: Vec<Spanned<ChannelText>>,
+}
+
+/// The `[heartbeat]` section.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a section `[heartbeat]`")]
+struct HeartbeatText {
+    url: Option<Spanned<String>>,
+    url_file: Option<Spanned<String>>,
 }
 
 /// A span of time as it is written. A bare number is let through, so that the check can say what is missing.
@@ -104,6 +128,7 @@ pub(super) struct SettingsFile {
     text: String,
     values: BTreeMap<&'static str, Value>,
     shops: Vec<ShopTable>,
+    channels: Vec<ChannelTable>,
 }
 
 /// A value as it would be written in an environment variable, and where it stands.
@@ -124,9 +149,12 @@ impl SettingsFile {
         let read = Self::parse(&path.value, &file.text)?;
         let of_shops = read.shops.iter().filter_map(|shop| shop.get(&DATABASE_URL)).map(|(_, url)| url);
         let mut urls = read.values.get(DATABASE_URL.key).into_iter().chain(of_shops);
-        let has_token = read.values.contains_key(table::WEB_TOKEN.key);
-        if has_token || urls.any(|url| DatabaseUrl::new(url.text.clone()).has_password()) {
+        if urls.any(|url| DatabaseUrl::new(url.text.clone()).has_password()) {
             file.demand_privacy(WHAT, &path.value)?;
+        }
+        let has_token = read.values.contains_key(table::WEB_TOKEN.key);
+        if has_token || read.has_secret_address() || read.channels.iter().any(ChannelTable::has_secret) {
+            file.demand_privacy_of(WHAT, "a secret", &path.value)?;
         }
         Ok(Some(read))
     }
@@ -140,9 +168,17 @@ impl SettingsFile {
         let keys = DeTable::parse(text).map_err(wrong)?;
         check_keys(path, text, keys.get_ref())?;
         let written: FileText = toml::from_str(text).map_err(wrong)?;
-        let (values, shops) = written.into_values();
-        shop_table::check(&shops).map_err(|wrong| refuse(path, text, wrong.span, wrong.message).hinted(wrong.hint))?;
-        Ok(Self { path: path.to_owned(), text: text.to_owned(), values, shops })
+        let refused = |wrong: shop_table::Wrong| refuse(path, text, wrong.span, wrong.message).hinted(wrong.hint);
+        let (values, shops, channels) = written.into_values();
+        shop_table::check(&shops).map_err(refused)?;
+        let channels = channel_table::read(channels).map_err(refused)?;
+        Ok(Self { path: path.to_owned(), text: text.to_owned(), values, shops, channels })
+    }
+
+    /// Whether a heartbeat's address stands in it: whoever knows it can call there.
+    fn has_secret_address(&self) -> bool {
+        let doc = &table::HEARTBEAT_URL;
+        self.values.contains_key(doc.key) || self.shops.iter().any(|shop| shop.get(doc).is_some())
     }
 
     /// The value of a key at the top of the file, or in a section of it.
@@ -157,8 +193,17 @@ impl SettingsFile {
     }
 
     fn with_origin<'a>(&self, key: &'static str, value: &'a Value) -> (&'a str, Origin) {
-        let line = line_at(&self.text, value.span.start);
-        (&value.text, Origin::File { path: self.path.clone(), line, key })
+        (&value.text, self.origin_of(key, value))
+    }
+
+    /// Where a value stands.
+    pub(super) fn origin_of(&self, key: &'static str, value: &Value) -> Origin {
+        Origin::File { path: self.path.clone(), line: line_at(&self.text, value.span.start), key }
+    }
+
+    /// The channels that alerts go to, in the file's order.
+    pub(super) fn channels(&self) -> &[ChannelTable] {
+        &self.channels
     }
 
     /// The file, as it was named.
@@ -183,10 +228,19 @@ impl SettingsFile {
 
     /// Shows the place of a value that was refused, while this shop's settings were gathered.
     pub(super) fn locate(&self, error: SettingsError, shop: Option<&ShopTable>) -> SettingsError {
+        let of_file = |key: &str| self.values.get(key).map(|value| value.span.clone());
+        self.locate_at(error, |key| of_file(key).or_else(|| shop?.span(key)))
+    }
+
+    /// Shows the place of a value that was refused, where it was not shown before.
+    pub(super) fn locate_at(
+        &self,
+        error: SettingsError,
+        place: impl Fn(&str) -> Option<Range<usize>>,
+    ) -> SettingsError {
         match error {
-            SettingsError::Value { origin: Origin::File { path, line, key }, problem, hint, .. } => {
-                let of_file = self.values.get(key).map(|value| value.span.clone());
-                let span = of_file.or_else(|| shop?.span(key)).unwrap_or_default();
+            SettingsError::Value { origin: Origin::File { path, line, key }, problem, hint, source_text: None } => {
+                let span = place(key).unwrap_or_default();
                 let source_text = Some(Box::new(source_text(&self.path, &self.text, span)));
                 SettingsError::Value { origin: Origin::File { path, line, key }, problem, hint, source_text }
             }
@@ -196,9 +250,19 @@ impl SettingsFile {
 }
 
 impl FileText {
-    fn into_values(self) -> (BTreeMap<&'static str, Value>, Vec<ShopTable>) {
+    fn into_values(self) -> Written {
         let log = self.log.unwrap_or(LogText { format: None, level: None, file: None, max_size: None, keep: None });
         let web = self.web.unwrap_or_default();
+        let nothing = AlertsText {
+            severity: None,
+            after: None,
+            repeat: None,
+            threshold: None,
+            ignore: None,
+            channel: Vec::new(),
+        };
+        let alerts = self.alerts.unwrap_or(nothing);
+        let heartbeat = self.heartbeat.unwrap_or(HeartbeatText { url: None, url_file: None });
         let texts = [
             (DATABASE_URL.key, self.database_url),
             (table::PROFILE.key, self.profile),
@@ -212,21 +276,34 @@ impl FileText {
             (table::WEB_SOCKET.key, web.socket),
             (table::WEB_TOKEN.key, web.token),
             (table::WEB_TOKEN_FILE.key, web.token_file),
+            (table::ALERTS_SEVERITY.key, alerts.severity),
+            (table::HEARTBEAT_URL.key, heartbeat.url),
+            (table::HEARTBEAT_URL_FILE.key, heartbeat.url_file),
         ];
-        let spans =
-            [(table::TIMEOUT.key, self.timeout), (table::GRACE.key, self.grace), (table::INTERVAL.key, self.interval)];
+        let spans = [
+            (table::TIMEOUT.key, self.timeout),
+            (table::GRACE.key, self.grace),
+            (table::INTERVAL.key, self.interval),
+            (table::ALERTS_AFTER.key, alerts.after),
+            (table::ALERTS_REPEAT.key, alerts.repeat),
+        ];
         let numbers = [
             (table::BATCH_SIZE.key, self.batch_size),
             (table::MAX_ORDERS.key, self.max_orders),
             (table::LOG_KEEP.key, log.keep),
+            (table::ALERTS_THRESHOLD.key, alerts.threshold),
         ];
         let texts = texts.into_iter().filter_map(|(key, text)| value(key, text, |text| text));
         let spans = spans.into_iter().filter_map(|(key, span)| value(key, span, |span| span.0));
         let numbers = numbers.into_iter().filter_map(|(key, number)| value(key, number, |number| number.to_string()));
-        let values = texts.chain(spans).chain(numbers).collect();
-        (values, self.shop.into_iter().map(ShopTable::from).collect())
+        let ignored = value(table::ALERTS_IGNORE.key, alerts.ignore, |list| list.0.join(","));
+        let values = texts.chain(spans).chain(numbers).chain(ignored).collect();
+        (values, self.shop.into_iter().map(ShopTable::from).collect(), alerts.channel)
     }
 }
+
+/// The values at the top and in the sections, the shops, and the channels as they are written.
+type Written = (BTreeMap<&'static str, Value>, Vec<ShopTable>, Vec<Spanned<ChannelText>>);
 
 /// A value with its key and its place.
 pub(super) fn value<T>(
@@ -248,6 +325,14 @@ fn check_keys(path: &Path, text: &str, top: &DeTable<'_>) -> Result<(), Settings
     };
     for (key, value) in top {
         match (key.get_ref().as_ref(), value.get_ref()) {
+            ("alerts", DeValue::Table(section)) => {
+                let inner = prefixed("alerts", section);
+                keys.extend(inner.into_iter().filter(|(key, _)| key != "alerts.channel"));
+                let channels = section.get("channel").and_then(|channels| channels.get_ref().as_array());
+                let tables = channels.into_iter().flat_map(|channels| channels.iter());
+                let tables = tables.filter_map(|channel| channel.get_ref().as_table());
+                keys.extend(tables.flat_map(|channel| prefixed("alerts.channel", channel)));
+            }
             (name, DeValue::Table(section)) if SECTIONS.contains(&name) => keys.extend(prefixed(name, section)),
             ("shop", DeValue::Array(shops)) => {
                 let tables = shops.iter().filter_map(|shop| shop.get_ref().as_table());
@@ -258,7 +343,7 @@ fn check_keys(path: &Path, text: &str, top: &DeTable<'_>) -> Result<(), Settings
         }
     }
     keys.sort_by_key(|(_, span)| span.start);
-    let is_known = |key: &str| table::file_keys().chain(table::shop_keys()).any(|known| known == key);
+    let is_known = |key: &str| known_keys().any(|known| known == key);
     match keys.into_iter().find(|(key, _)| !is_known(key)) {
         Some((key, span)) => {
             let error = refuse(path, text, span, format!("unknown key `{}`", mask(&key)));
@@ -284,6 +369,11 @@ fn check_keys(path: &Path, text: &str, top: &DeTable<'_>) -> Result<(), Settings
     }
 }
 
+/// Every key that can stand in the file.
+fn known_keys() -> impl Iterator<Item = &'static str> + Clone {
+    table::file_keys().chain(table::shop_keys()).chain(channel_table::KEYS.iter().map(|key| key.doc.key))
+}
+
 /// Which key is meant by one that is unknown.
 fn meant_instead(key: &str) -> String {
     let last = key.rsplit('.').next().unwrap_or(key);
@@ -296,7 +386,7 @@ fn meant_instead(key: &str) -> String {
     if matches!(key, "shops" | "store" | "stores") {
         return "did you mean `[[shop]]`?".to_owned();
     }
-    let known = || table::file_keys().chain(table::shop_keys());
+    let known = known_keys;
     // In the wrong section, a key is most likely the one of the same name in the right section.
     let meant = known().find(|known| known.rsplit('.').next() == Some(last)).or_else(|| nearest(key, known()));
     match meant {
@@ -354,9 +444,12 @@ fn mask_line(line: &str) -> String {
     let Some((left, right)) = line.split_once('=').filter(|(left, _)| is_one_word(left)) else {
         return stars(line);
     };
-    // A second `=` may begin a second value, of a key that is not looked at.
-    let may_be_secret = right.contains("://") || right.contains('@') || right.contains('=');
     let last = left.trim().rsplit('.').next().unwrap_or_default();
+    // A second `=` may begin a second value, of a key that is not looked at; what has a slash and is no path may be the
+    // end of an address.
+    let is_path = last.ends_with("file") || matches!(last, "profile" | "state_dir");
+    let may_be_secret =
+        right.contains("//") || right.contains('@') || right.contains('=') || (right.contains('/') && !is_path);
     if !may_be_secret && table::open_names().any(|name| name == last) {
         return line.to_owned();
     }
@@ -385,7 +478,7 @@ mod tests {
     /// A value that each key can have.
     fn sample(key: &str) -> &'static str {
         match key.rsplit('.').next() {
-            Some("batch_size" | "max_orders" | "keep") => "7",
+            Some("batch_size" | "max_orders" | "keep" | "threshold" | "port") => "7",
             _ => "\"15m\"",
         }
     }
@@ -413,6 +506,7 @@ mod tests {
             let inner = fields(&format!("[{section}]\nnothing = 1"));
             written.extend(inner.into_iter().map(|field| format!("{section}.{field}")));
         }
+        written.retain(|field| field != "alerts.channel");
         written.sort();
         let mut documented = documented;
         documented.sort_unstable();
@@ -441,6 +535,37 @@ mod tests {
                 let (value, origin) = file.get_of_shop(shop, doc).expect(key);
                 assert_eq!(value, sample(key).trim_matches('"'), "{key}");
                 assert_eq!(origin.to_string(), format!("unreserve.toml line {}", index + 3));
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_of_a_channel_is_documented_and_belongs_to_the_kinds_that_it_names() {
+        let mut written: Vec<String> = fields("[[alerts.channel]]\nnothing = 1")
+            .into_iter()
+            .map(|field| format!("alerts.channel.{field}"))
+            .collect();
+        written.sort();
+        let mut documented: Vec<&str> = channel_table::KEYS.iter().map(|key| key.doc.key).collect();
+        documented.sort_unstable();
+        assert_eq!(written, documented);
+        for kind in channel_table::KINDS {
+            let (own, others): (Vec<_>, Vec<_>) =
+                channel_table::KEYS.into_iter().partition(|key| key.kinds.contains(&kind));
+            let line = |key: &channel_table::ChannelKey| match channel_table::last(key) {
+                "name" => "name = \"x\"\n".to_owned(),
+                "kind" => format!("kind = \"{kind}\"\n"),
+                last => format!("{last} = {}\n", sample(key.doc.key)),
+            };
+            let text = format!("[[alerts.channel]]\n{}", own.iter().map(|key| line(key)).collect::<String>());
+            let file = SettingsFile::parse(Path::new("unreserve.toml"), &text).unwrap();
+            let [channel] = file.channels() else { panic!("one channel") };
+            assert!(own.iter().all(|key| channel.get(key).is_some()), "{kind}");
+            for other in others {
+                let error =
+                    SettingsFile::parse(Path::new("unreserve.toml"), &(text.clone() + &line(other))).unwrap_err();
+                let expected = format!("a channel of kind `{kind}` has no `{}`", channel_table::last(other));
+                assert!(error.to_string().ends_with(&expected), "{error}");
             }
         }
     }

@@ -30,10 +30,44 @@ file = \"x.log\"
 max_size = \"1MB\"
 keep = 3
 
+[alerts]
+severity = \"critical\"
+after = \"2m\"
+repeat = \"1h\"
+threshold = 50
+ignore = [\"index\", \"protection\"]
+
+[[alerts.channel]]
+name = \"ops\"
+kind = \"slack\"
+severity = \"warning\"
+url = \"https://hooks.slack.com/services/hunter2/hunter2\"
+
+[[alerts.channel]]
+name = \"mail\"
+kind = \"email\"
+host = \"mail.example.org\"
+tls = \"starttls\"
+port = 587
+from = \"Shop of Berlin and of other cities <shop@example.org>\"
+to = [\"ops@example.org\", \"owner@example.org\"]
+user = \"a user with a long name, so that no one slip joins it\"
+password = \"hunter2\"
+
+[[alerts.channel]]
+name = \"pager\"
+kind = \"command\"
+command = [\"/usr/bin/page\", \"--now\"]
+timeout = \"5s\"
+
+[heartbeat]
+url = \"https://hc-ping.com/a-long-way-so-that-no-slip-of-sixty-letters-leaves-the-end-alone/hunter2\"
+
 [[shop]]
 name = \"blue\"
 database_url = \"postgres://shop:hunter2@h/blue?sslmode=require\"
 grace = \"1m\"
+heartbeat_url = \"https://hc-ping.com/a-long-way-so-that-no-slip-of-sixty-letters-leaves-the-end-alone/hunter2\"
 
 [[shop]]
 name = \"grün\"
@@ -56,6 +90,10 @@ fn piece() -> impl Strategy<Value = String> {
         "]",
         "[[shop]]\n",
         "[log]\n",
+        "[[alerts.channel]]\n",
+        "kind = \"webhook\"\n",
+        "channel = 1\n",
+        "to = [1]\n",
         "{",
         "}",
         ",",
@@ -146,7 +184,7 @@ fn names_its_place(refusal: &str) -> bool {
 fn the_file_that_is_changed_below_is_refused_for_nothing_but_its_one_wrong_name() {
     let refused = refusals(VALID, &Flags::default());
     assert_eq!(refused.len(), 1);
-    assert!(refused[0].contains("unreserve.toml:24:8: this cannot be a shop's name"), "{}", refused[0]);
+    assert!(refused[0].contains("unreserve.toml:58:8: this cannot be a shop's name"), "{}", refused[0]);
     let right = VALID.replace("grün", "green");
     let refused = refusals(&right, &Flags::default());
     assert_eq!(refused.len(), 1, "{refused:?}");

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::settings::error::SettingsError;
 use crate::settings::origin::{Origin, Sourced};
 
+/// What a file holds that nobody else may read.
+const PASSWORD: &str = "a password";
+
 /// A file that was read.
 #[derive(Debug)]
 pub(super) struct FileOnDisk {
@@ -34,8 +37,13 @@ pub(super) fn read(what: &'static str, path: &Sourced<PathBuf>) -> Result<Option
 
 /// Refuses a file that everyone can read. For a file that holds a password.
 pub(super) fn demand_privacy(what: &'static str, path: &Path) -> Result<(), SettingsError> {
+    demand_privacy_of(what, PASSWORD, path)
+}
+
+/// The same for a file that holds another secret.
+pub(super) fn demand_privacy_of(what: &'static str, secret: &'static str, path: &Path) -> Result<(), SettingsError> {
     match mode_if_readable_by_all(path) {
-        Some(mode) => Err(SettingsError::WorldReadable { what, path: path.to_owned(), mode }),
+        Some(mode) => Err(SettingsError::WorldReadable { what, secret, path: path.to_owned(), mode }),
         None => Ok(()),
     }
 }
@@ -43,8 +51,18 @@ pub(super) fn demand_privacy(what: &'static str, path: &Path) -> Result<(), Sett
 impl FileOnDisk {
     /// Refuses the file if everyone can read it. For a file that holds a password.
     pub(super) fn demand_privacy(&self, what: &'static str, path: &Path) -> Result<(), SettingsError> {
+        self.demand_privacy_of(what, PASSWORD, path)
+    }
+
+    /// The same for a file that holds another secret.
+    pub(super) fn demand_privacy_of(
+        &self,
+        what: &'static str,
+        secret: &'static str,
+        path: &Path,
+    ) -> Result<(), SettingsError> {
         match self.readable_mode {
-            Some(mode) => Err(SettingsError::WorldReadable { what, path: path.to_owned(), mode }),
+            Some(mode) => Err(SettingsError::WorldReadable { what, secret, path: path.to_owned(), mode }),
             None => Ok(()),
         }
     }

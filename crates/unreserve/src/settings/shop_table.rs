@@ -31,6 +31,8 @@ pub(super) struct ShopText {
     batch_size: Option<Spanned<i64>>,
     max_orders: Option<Spanned<i64>>,
     interval: Option<Spanned<SpanText>>,
+    heartbeat_url: Option<Spanned<String>>,
+    heartbeat_url_file: Option<Spanned<String>>,
 }
 
 /// The values of a shop's table, by key: `shop.timeout`.
@@ -66,6 +68,8 @@ impl From<ShopText> for ShopTable {
             (&SHOP_DATABASE_URL_ENV, written.database_url_env),
             (&SHOP_DATABASE_URL_FILE, written.database_url_file),
             (&table::PROFILE, written.profile),
+            (&table::HEARTBEAT_URL, written.heartbeat_url),
+            (&table::HEARTBEAT_URL_FILE, written.heartbeat_url_file),
         ];
         let spans =
             [(&table::TIMEOUT, written.timeout), (&table::GRACE, written.grace), (&table::INTERVAL, written.interval)];

@@ -21,6 +21,33 @@ const NAMES_SHOWN: usize = 20;
 /// The shop that was chosen, and who chose it.
 pub(super) type Chosen<'a> = Sourced<&'a ShopTable>;
 
+/// A value of the env file, and where it stands; or why it may not be used.
+type InEnvFile = Result<Option<(String, Origin)>, SettingsError>;
+
+/// What a variable holds that a table names.
+pub(super) struct Meant {
+    /// A name that such a variable may have.
+    pub(super) example: &'static str,
+    /// Where the value itself would stand, for whoever wrote it in the name's place.
+    pub(super) itself: &'static str,
+    /// What it is to be set to.
+    pub(super) what: &'static str,
+    /// How it is looked for in the env file: with the care that such a value wants.
+    pub(super) look: fn(&EnvFile, &str) -> InEnvFile,
+}
+
+/// What was found in the env file, for who keeps it.
+pub(super) fn owned(found: Result<Option<(&str, Origin)>, SettingsError>) -> InEnvFile {
+    Ok(found?.map(|(text, origin)| (text.to_owned(), origin)))
+}
+
+const OF_DATABASE: Meant = Meant {
+    example: "BLUE_DATABASE_URL",
+    itself: "the URL itself is `database_url`",
+    what: "the shop's `database_url`",
+    look: |file, name| owned(file.secret(name)),
+};
+
 impl Sources<'_> {
     /// The shops that have a table of their own.
     pub(super) fn shops(&self) -> &[ShopTable] {
@@ -126,7 +153,7 @@ impl Sources<'_> {
             return Ok(Some(Raw { text: text.to_owned(), origin }));
         }
         if let Some(variable) = said(&SHOP_DATABASE_URL_ENV)? {
-            return self.variable_of(&variable).map(Some);
+            return self.variable_named(&variable, &OF_DATABASE).map(Some);
         }
         match said(&SHOP_DATABASE_URL_FILE)? {
             Some(path) => self.named_secret(&DATABASE_URL, &anchored(path, Some(file))).map(Some),
@@ -134,30 +161,34 @@ impl Sources<'_> {
         }
     }
 
-    /// The variable that a shop's table names.
-    fn variable_of(&self, named: &Sourced<String>) -> Result<Raw, SettingsError> {
+    /// The secret in the variable that a table names.
+    ///
+    /// # Errors
+    /// It is no variable's name, or no such variable is set.
+    pub(super) fn variable_named(&self, named: &Sourced<String>, meant: &Meant) -> Result<Raw, SettingsError> {
         let name = named.value.trim();
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
-            // It is not repeated: it may be the URL itself.
+            // It is not repeated: it may be the secret itself.
             let error = SettingsError::value(&named.origin, "this is no variable's name");
-            return Err(error
-                .hinted("write the name of a variable such as `BLUE_DATABASE_URL`; the URL itself is `database_url`"));
+            return Err(
+                error.hinted(format!("write the name of a variable such as `{}`; {}", meant.example, meant.itself))
+            );
         }
         if let Some(value) = self.environment.get(name)? {
             return Ok(Raw { text: value.to_owned(), origin: Origin::Environment(name.to_owned()) });
         }
         if let Some(env_file) = &self.env_file
-            && let Some((value, origin)) = env_file.secret(name)?
+            && let Some((value, origin)) = (meant.look)(env_file, name)?
         {
-            return Ok(Raw { text: value.to_owned(), origin });
+            return Ok(Raw { text: value, origin });
         }
         let problem = match self.env_file.as_ref().map(EnvFile::path) {
             Some(path) => format!("`{name}` is set neither in the environment nor in `{}`", path.display()),
             None => format!("`{name}` is not set in the environment, and there is no env file"),
         };
         let error = SettingsError::value(&named.origin, problem);
-        Err(error.hinted(format!("set `{name}` to the shop's `database_url`")))
+        Err(error.hinted(format!("set `{name}` to {}", meant.what)))
     }
 
     /// Refuses two shops whose tables lead to the same database with the same profile. A shop whose database cannot be

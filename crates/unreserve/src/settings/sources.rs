@@ -169,7 +169,7 @@ impl Sources<'_> {
         shop: Option<&ShopTable>,
     ) -> Result<Option<Raw>, SettingsError> {
         if let Some(shop) = shop {
-            if doc.secret {
+            if doc.key == table::DATABASE_URL.key {
                 return self.database_of(shop);
             }
             let file = self.file.as_ref();
@@ -191,13 +191,24 @@ impl Sources<'_> {
         }
         for name in doc.env {
             let get = |name: &str| {
-                let found = self.env_file.as_ref().and_then(|file| file.get(name));
+                let file = self.env_file.as_ref();
+                // A database's address may be without a password; any other secret is one as a whole.
+                let is_private = doc.secret && doc.key != table::DATABASE_URL.key && !name.ends_with("_FILE");
+                let found = match file {
+                    Some(file) if is_private => file.private(name)?,
+                    file => file.and_then(|file| file.get(name)),
+                };
                 Ok(found.map(|(value, origin)| (value.to_owned(), origin)))
             };
             if let Some(raw) = self.variable(doc, name, get)? {
                 return Ok(Some(raw));
             }
         }
+        self.find_at_the_top(doc)
+    }
+
+    /// What the top of the settings file says.
+    fn find_at_the_top(&self, doc: &'static SettingDoc) -> Result<Option<Raw>, SettingsError> {
         let found = self.file.as_ref().and_then(|file| file.get(doc.key));
         Ok(found.map(|(text, origin)| Raw { text: text.to_owned(), origin }))
     }
@@ -228,26 +239,40 @@ impl Sources<'_> {
             return Err(SettingsError::Missing { origin: path.origin.clone(), path: path.value.clone() });
         }
         let text = read_secret(SECRET_FILE, &path.value)?;
-        let credentials = self.environment.get(CREDENTIALS)?.into_iter();
-        let is_handed = credentials.chain(CONTAINER_SECRETS).any(|directory| path.value.starts_with(directory));
-        let is_secret = doc.key != table::DATABASE_URL.key || DatabaseUrl::new(text.as_str()).has_password();
-        if !is_handed && is_secret {
+        let is_database = doc.key == table::DATABASE_URL.key;
+        if self.is_handed(&path.value)? {
+            return Ok(Raw { text, origin: path.origin.clone() });
+        }
+        if !is_database {
+            permissions::demand_privacy_of(SECRET_FILE, "a secret", &path.value)?;
+        } else if DatabaseUrl::new(text.as_str()).has_password() {
             permissions::demand_privacy(SECRET_FILE, &path.value)?;
         }
         Ok(Raw { text, origin: path.origin.clone() })
     }
 
+    /// Whether a file lies where somebody else puts secrets and chooses their mode.
+    fn is_handed(&self, path: &Path) -> Result<bool, SettingsError> {
+        let credentials = self.environment.get(CREDENTIALS)?.into_iter();
+        Ok(credentials.chain(CONTAINER_SECRETS).any(|directory| path.starts_with(directory)))
+    }
+
     /// A secret that systemd put into the credentials directory under the setting's key.
     fn credential(&self, doc: &SettingDoc) -> Result<Option<Raw>, SettingsError> {
+        if doc.secret { self.credential_named(doc.key) } else { Ok(None) }
+    }
+
+    /// A secret that systemd put into the credentials directory under this name.
+    pub(super) fn credential_named(&self, name: &str) -> Result<Option<Raw>, SettingsError> {
         let directory = self.environment.get(CREDENTIALS)?;
-        let Some(path) = directory.filter(|_| doc.secret).map(|directory| Path::new(directory).join(doc.key)) else {
+        let Some(path) = directory.map(|directory| Path::new(directory).join(name)) else {
             return Ok(None);
         };
         if !path.exists() {
             return Ok(None);
         }
         let text = read_secret("credential", &path)?;
-        Ok(Some(Raw { text, origin: Origin::Credential(doc.key.to_owned()) }))
+        Ok(Some(Raw { text, origin: Origin::Credential(name.to_owned()) }))
     }
 
     /// Variables that look like ours and are not, with what was probably meant: a slip of the pen would otherwise go

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use unreserve_engine::model::write_duration;
 
+use crate::settings::channel_table::{self, ChannelKey};
 use crate::settings::values::write_size;
 
 const DAY_SECONDS: u64 = 86_400;
@@ -81,7 +82,7 @@ impl fmt::Display for Limits {
     }
 }
 
-const PLAIN: SettingDoc = SettingDoc {
+pub(super) const PLAIN: SettingDoc = SettingDoc {
     key: "",
     in_file: true,
     in_shop: None,
@@ -330,8 +331,71 @@ pub(super) static WEB_TOKEN_FILE: SettingDoc = SettingDoc {
     ..PLAIN
 };
 
+pub(super) static ALERTS_SEVERITY: SettingDoc = SettingDoc {
+    key: "alerts.severity",
+    env: &["UNRESERVE_ALERTS_SEVERITY"],
+    default: "warning",
+    meaning: "What is less severe than this is told to no channel. A channel may ask for more.",
+    limits: Limits::OneOf(&["warning", "critical"]),
+    ..PLAIN
+};
+
+pub(super) static ALERTS_AFTER: SettingDoc = SettingDoc {
+    key: "alerts.after",
+    env: &["UNRESERVE_ALERTS_AFTER"],
+    default: "1m for the daemon, 0s for a single run",
+    meaning: "A problem is told once it has stood for so long, and is over once it was away for so long; one that keeps coming back has to stay away longer, up to an hour.",
+    unit: "span of time: `90s`, `15m`, `1h30m`, `2d`",
+    limits: Limits::Span { least_seconds: 0, most_seconds: DAY_SECONDS },
+    ..PLAIN
+};
+
+pub(super) static ALERTS_REPEAT: SettingDoc = SettingDoc {
+    key: "alerts.repeat",
+    env: &["UNRESERVE_ALERTS_REPEAT"],
+    default: "4h",
+    meaning: "A problem that lasts is told again so often.",
+    unit: "span of time: `90s`, `15m`, `1h30m`, `2d`",
+    limits: Limits::Span { least_seconds: 300, most_seconds: 30 * DAY_SECONDS },
+    ..PLAIN
+};
+
+pub(super) static ALERTS_THRESHOLD: SettingDoc = SettingDoc {
+    key: "alerts.threshold",
+    env: &["UNRESERVE_ALERTS_THRESHOLD"],
+    default: "100",
+    meaning: "More due orders than this are a warning, ten times as many critical; `health --alert-threshold` outranks it.",
+    unit: "orders",
+    limits: Limits::Number { least: 1, most: 1_000_000 },
+    ..PLAIN
+};
+
+pub(super) static ALERTS_IGNORE: SettingDoc = SettingDoc {
+    key: "alerts.ignore",
+    env: &["UNRESERVE_ALERTS_IGNORE"],
+    default: "none",
+    meaning: "Checks that nothing is told of: a list of their names as `unreserve health` shows them, in the environment with commas between.",
+    ..PLAIN
+};
+
+pub(super) static HEARTBEAT_URL: SettingDoc = SettingDoc {
+    key: "heartbeat.url",
+    in_shop: Some("shop.heartbeat_url"),
+    env: &["UNRESERVE_HEARTBEAT_URL"],
+    secret: true,
+    meaning: "The address of a dead man's switch, such as healthchecks.io's: it is called after each sweep that ended well, with `/start` behind it before a sweep and with `/fail` after one that did not end well. Whoever watches it hears of it when calls stop. With several shops each has its own.",
+    ..PLAIN
+};
+
+pub(super) static HEARTBEAT_URL_FILE: SettingDoc = SettingDoc {
+    key: "heartbeat.url_file",
+    in_shop: Some("shop.heartbeat_url_file"),
+    meaning: "The file that holds `heartbeat.url` and nothing else. A relative path starts from the settings file's directory.",
+    ..PLAIN
+};
+
 /// Every setting, in the order in which they are shown.
-pub(crate) static SETTINGS: [&SettingDoc; 21] = [
+pub(crate) static SETTINGS: [&SettingDoc; 27] = [
     &CONFIG,
     &ENV_FILE,
     &SHOP,
@@ -353,22 +417,35 @@ pub(crate) static SETTINGS: [&SettingDoc; 21] = [
     &WEB_SOCKET,
     &WEB_TOKEN,
     &WEB_TOKEN_FILE,
+    &ALERTS_SEVERITY,
+    &ALERTS_AFTER,
+    &ALERTS_REPEAT,
+    &ALERTS_THRESHOLD,
+    &ALERTS_IGNORE,
+    &HEARTBEAT_URL,
 ];
 
 /// What only a shop's table can say, in the order in which it is told.
 static OF_A_SHOP: [&SettingDoc; 3] = [&SHOP_NAME, &SHOP_DATABASE_URL_ENV, &SHOP_DATABASE_URL_FILE];
 
-/// Every setting, and behind [`SHOP`] what only a shop's table can say.
+/// What only the settings file can say of a heartbeat.
+static OF_A_HEARTBEAT: [&SettingDoc; 1] = [&HEARTBEAT_URL_FILE];
+
+/// Every setting, and behind some of them what only the settings file can say.
 pub(super) fn all() -> impl Iterator<Item = &'static SettingDoc> + Clone {
     SETTINGS.into_iter().flat_map(|doc| {
-        let of_a_shop: &[_] = if doc.key == SHOP.key { &OF_A_SHOP } else { &[] };
-        std::iter::once(doc).chain(of_a_shop.iter().copied())
+        let more: &[_] = match doc.key {
+            key if key == SHOP.key => &OF_A_SHOP,
+            key if key == HEARTBEAT_URL.key => &OF_A_HEARTBEAT,
+            _ => &[],
+        };
+        std::iter::once(doc).chain(more.iter().copied())
     })
 }
 
 /// The keys that can stand at the top of the settings file, in its sections too.
 pub(super) fn file_keys() -> impl Iterator<Item = &'static str> + Clone {
-    SETTINGS.into_iter().filter(|doc| doc.in_file).map(|doc| doc.key)
+    all().filter(|doc| doc.in_file).map(|doc| doc.key)
 }
 
 /// The keys that can stand in a shop's table, as `shop.timeout`.
@@ -376,7 +453,8 @@ pub(super) fn shop_keys() -> impl Iterator<Item = &'static str> + Clone {
     all().filter_map(|doc| doc.in_shop)
 }
 
-/// The last parts of the keys whose values may be shown, whoever reads over the shoulder.
+/// The last parts of the keys whose values may be shown, whoever reads over the shoulder. None of a channel's is among
+/// them: its secrets look like anything.
 pub(super) fn open_names() -> impl Iterator<Item = &'static str> {
     let open = all().filter(|doc| !doc.secret && (doc.in_file || doc.in_shop.is_some()));
     open.filter_map(|doc| doc.key.rsplit('.').next())
@@ -384,10 +462,11 @@ pub(super) fn open_names() -> impl Iterator<Item = &'static str> {
 
 /// The reference page's list of settings, as Markdown.
 pub(crate) fn reference_markdown() -> String {
-    all().map(section).collect::<Vec<_>>().join("\n")
+    let of_channels = channel_table::KEYS.iter().map(|key| section(&key.doc, &channel_names(key)));
+    all().map(|doc| section(doc, &names(doc))).chain(of_channels).collect::<Vec<_>>().join("\n")
 }
 
-fn section(doc: &SettingDoc) -> String {
+fn names(doc: &SettingDoc) -> Vec<String> {
     let mut names = Vec::new();
     if doc.in_file {
         names.push(format!("key `{}`", doc.key));
@@ -405,6 +484,21 @@ fn section(doc: &SettingDoc) -> String {
     if doc.secret {
         names.push(format!("systemd credential `{}`", doc.key));
     }
+    names
+}
+
+fn channel_names(key: &ChannelKey) -> Vec<String> {
+    let last = channel_table::last(key);
+    let whose =
+        if key.kinds.len() == channel_table::KINDS.len() { "any kind".to_owned() } else { key.kinds.join(", ") };
+    let mut names = vec![format!("key `{last}` of an `[[alerts.channel]]` ({whose})")];
+    if key.doc.secret {
+        names.push(format!("systemd credential `alerts.NAME.{last}`"));
+    }
+    names
+}
+
+fn section(doc: &SettingDoc, names: &[String]) -> String {
     let mut text = format!("## {}\n\n{}\n\n- names: {}\n", doc.key, doc.meaning, names.join(", "));
     if !doc.unit.is_empty() {
         text.push_str(&format!("- unit: {}\n", doc.unit));
