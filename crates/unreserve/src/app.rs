@@ -105,6 +105,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, Failure> {
         Command::Daemon(_) => cli::daemon::run(context),
         Command::Dashboard(_) => cli::dashboard::run(context),
         Command::Health(args) => cli::health::run(args, context),
+        Command::Alert(args) => cli::alert::run(args, context),
         Command::Explain(args) => cli::explain::run(args, context),
         Command::History(args) => cli::history::run(args, context),
         Command::Report(args) => cli::report::run(args, context),

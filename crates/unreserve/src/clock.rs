@@ -38,9 +38,14 @@ impl Clock for ProcessClock {
 }
 
 /// Two milliseconds, for another process to go on.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that sleeps")]
 pub(crate) fn pause_briefly() {
-    std::thread::sleep(Duration::from_millis(2));
+    pause(Duration::from_millis(2));
+}
+
+/// Halts this thread. Never the one that the runtime is on.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that sleeps")]
+pub(crate) fn pause(duration: Duration) {
+    std::thread::sleep(duration);
 }
 
 /// The wall clock in UTC, for log lines and file names only; never to decide what has expired.

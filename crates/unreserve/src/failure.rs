@@ -100,7 +100,7 @@ impl Failure {
 }
 
 /// The texts of an error and its sources. A source that its error already tells in full is not repeated.
-fn chain(first: Option<&(dyn Error + 'static)>) -> Vec<String> {
+pub(crate) fn chain(first: Option<&(dyn Error + 'static)>) -> Vec<String> {
     let mut texts: Vec<String> = Vec::new();
     for error in std::iter::successors(first, |error| (*error).source()) {
         let text = error.to_string();

@@ -1,5 +1,6 @@
 //! Starts `unreserve` and ends the process with its exit number.
 
+mod alerts;
 mod app;
 mod cli;
 mod clock;

@@ -167,6 +167,7 @@ Examples:
   unreserve health --watch             The same again every 10 seconds
   unreserve health --format nagios     One line for Nagios, Icinga, Zabbix and the like
   unreserve health --only overdue,last_sweep
+  unreserve health --send-alerts       Tell the alert channels too, from cron without a daemon
   unreserve health --history           When did each problem begin and end?
 
 Checks:
@@ -191,15 +192,18 @@ pub(crate) struct HealthArgs {
     /// Make these checks only, as they are listed below
     #[arg(long, value_name = "CHECK,...", value_delimiter = ',', value_parser = check_id)]
     pub(crate) only: Vec<CheckId>,
-    /// More due orders than this are a warning, ten times as many critical, 1 to 1000000
-    #[arg(long, value_name = "N", default_value_t = crate::health::ALERT_THRESHOLD, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub(crate) alert_threshold: u64,
+    /// More due orders than this are a warning, ten times as many critical, 1 to 1000000 [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) alert_threshold: Option<u64>,
     /// How often a sweep is to come; two intervals without one are a warning, five critical [default: 5m]
     #[arg(long, value_name = "SPAN")]
     pub(crate) interval: Option<String>,
     /// Look again and again, so often (1s to 1h), until interrupted [default where no span is given: 10s]
     #[arg(long, value_name = "SPAN", num_args = 0..=1, default_missing_value = "10s", value_parser = watch_span)]
     pub(crate) watch: Option<Duration>,
+    /// Tell the channels of the settings what has changed since they were told last, and again what lasts
+    #[arg(long, conflicts_with = "history")]
+    pub(crate) send_alerts: bool,
     /// Show when each problem began and ended, from the last 1,000 runs on this machine, and look at nothing
     #[arg(long, conflicts_with = "watch")]
     pub(crate) history: bool,
@@ -216,6 +220,55 @@ fn watch_span(text: &str) -> Result<Duration, String> {
     let span = parse_duration(text).map_err(|error| error.to_string())?;
     let bounds = Duration::from_secs(1)..=Duration::from_secs(3_600);
     if bounds.contains(&span) { Ok(span) } else { Err("from 1s to 1h is allowed".to_owned()) }
+}
+
+/// `alert`
+#[derive(Debug, Args)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  unreserve alert test                 Does every channel work?
+  unreserve alert show                 What was told, and what waits to be?"
+)]
+pub(crate) struct AlertArgs {
+    /// What to do with alerts.
+    #[command(subcommand)]
+    pub(crate) command: AlertCommand,
+}
+
+/// The commands below `alert`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AlertCommand {
+    /// Send one message to each channel, and say what each answered
+    Test(AlertTestArgs),
+    /// Show the problems that were told and are not over, and what became of the last messages
+    #[command(after_help = "\
+Examples:
+  unreserve alert show
+  unreserve alert show --format json")]
+    Show(FormatArgs),
+}
+
+/// `alert test`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unreserve alert test
+  unreserve alert test --channel ops --channel pager
+
+Exit codes:
+  0   every channel took its message
+  1   one did not
+  2   wrong usage or settings, or there is no channel")]
+pub(crate) struct AlertTestArgs {
+    /// This channel only, by its name; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) channel: Vec<String>,
+    /// How the result is written
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
 }
 
 /// `explain`

@@ -8,6 +8,7 @@ use tokio::task::LocalSet;
 use unreserve_engine::report::health::{Episode, HealthReport, Status, episodes};
 use unreserve_engine::sweep::Clock;
 
+use crate::alerts;
 use crate::app::Context;
 use crate::cli::args::{HealthArgs, HealthFormat};
 use crate::clock::{ProcessClock, utc_now};
@@ -23,6 +24,9 @@ pub(crate) fn run(args: &HealthArgs, context: &Context) -> Result<Exit, Failure>
     let shops: Vec<Settings> = std::iter::once(&context.settings).chain(&context.others).cloned().collect();
     for shop in &shops {
         opening::database_url(shop).map_err(|failure| failure.of_shop(shop.shop.as_deref()))?;
+    }
+    if args.send_alerts && context.settings.alerts.channels.is_empty() {
+        return Err(crate::cli::alert::no_channel());
     }
     if args.history {
         if args.format == HealthFormat::Nagios {
@@ -72,7 +76,7 @@ type Reports<'a> = Vec<(&'a Settings, HealthReport)>;
 /// Looks at every shop at once, so that one that does not answer delays no other, and keeps what was seen.
 async fn look<'a>(args: &HealthArgs, shops: &'a [Settings]) -> Result<Reports<'a>, Failure> {
     let begun = shops.iter().map(|shop| {
-        let (settings, threshold, only) = (shop.clone(), args.alert_threshold, args.only.clone());
+        let (settings, threshold, only) = (shop.clone(), threshold(args, shop), args.only.clone());
         (shop, tokio::task::spawn_local(async move { health::look(&settings, threshold, &only).await }))
     });
     let mut reports = Vec::with_capacity(shops.len());
@@ -80,9 +84,16 @@ async fn look<'a>(args: &HealthArgs, shops: &'a [Settings]) -> Result<Reports<'a
         let report =
             report.await.map_err(|error| Failure::new(Exit::Halted, "a look was broken off").because(&error))?;
         health::keep(shop, &report);
+        if args.send_alerts {
+            alerts::tell_once(shop, &report).await;
+        }
         reports.push((shop, report));
     }
     Ok(reports)
+}
+
+fn threshold(args: &HealthArgs, shop: &Settings) -> u64 {
+    args.alert_threshold.unwrap_or(shop.alerts.threshold.value)
 }
 
 fn worst(reports: &Reports<'_>) -> Status {

@@ -1,5 +1,6 @@
 //! The command line: the global options and the tree of commands.
 
+pub(crate) mod alert;
 pub(crate) mod args;
 pub(crate) mod completions;
 pub(crate) mod daemon;
@@ -25,8 +26,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cli::args::{
-    CompletionsArgs, DaemonArgs, DashboardArgs, DemoArgs, ExplainArgs, HealthArgs, HistoryArgs, ManArgs, ProfileArgs,
-    ProfileCommand, ReportArgs, SettingsArgs, SettingsCommand, SetupArgs, SweepArgs,
+    AlertArgs, CompletionsArgs, DaemonArgs, DashboardArgs, DemoArgs, ExplainArgs, HealthArgs, HistoryArgs, ManArgs,
+    ProfileArgs, ProfileCommand, ReportArgs, SettingsArgs, SettingsCommand, SetupArgs, SweepArgs,
 };
 use crate::cli::service_args::{ServiceArgs, ServiceCommand};
 use crate::settings::{DatabaseUrl, Flags};
@@ -137,6 +138,8 @@ pub(crate) enum Command {
     Dashboard(DashboardArgs),
     /// Say how everything is, with a remedy for what is wrong
     Health(HealthArgs),
+    /// Try whether alerts arrive, and show what was told
+    Alert(AlertArgs),
     /// Show every condition of one order and whether it is due
     Explain(ExplainArgs),
     /// Show past sweeps and what each changed, from the ledger
@@ -179,7 +182,7 @@ impl Command {
                 SettingsCommand::Show(_) => Shops::All,
                 SettingsCommand::Reference | SettingsCommand::Metrics | SettingsCommand::Openapi => Shops::No,
             },
-            Self::Daemon(_) | Self::Dashboard(_) | Self::Health(_) => Shops::All,
+            Self::Daemon(_) | Self::Dashboard(_) | Self::Health(_) | Self::Alert(_) => Shops::All,
             Self::Service(args) => match args.command {
                 ServiceCommand::RunDetached(_) => Shops::No,
                 _ => Shops::All,

@@ -9,6 +9,7 @@ use unreserve_engine::shop::CheckedShop;
 use unreserve_engine::sweep::{Progress as Progressed, Stop, SweepError, dry_sweep};
 use unreserve_engine::watch::Trouble;
 
+use crate::alerts::Around;
 use crate::app::Context;
 use crate::cli::args::{Format, SweepArgs};
 use crate::cli::named::named_json;
@@ -39,23 +40,35 @@ fn one(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> {
         if args.dry_run {
             return dry(args, context).await;
         }
-        let (settings, mut lock) = (&context.settings, None);
-        let name = settings.shop.as_deref();
-        let file = settings.metrics_file.as_ref().map(|file| MetricsFile::of(&file.value, name));
-        let listeners = file.iter().map(MetricsFile::listener).chain(context.telemetry.listeners()).collect();
-        let line = Hub::new(listeners).join(name, sweeps_every(settings));
-        let swept = real(args, context, &line, &mut lock).await;
-        if let Some(trouble) = what_went_wrong(&swept) {
-            line.tell(News::Troubled(Arc::new(trouble)));
+        // One order by hand says nothing of the shop.
+        let around = args.order.is_none().then(|| Around::new(&context.settings));
+        let ended = once(args, context, around.as_ref()).await;
+        if let Some(around) = around {
+            around.end(&context.settings).await;
         }
-        // As long as the lock is held nobody else writes the file; whoever else holds it does that himself.
-        let is_anothers = lock.is_none() && matches!(&swept, Err(failure) if failure.exit == Exit::AlreadyRunning);
-        if let Some(file) = file.filter(|_| !is_anothers) {
-            file.write();
-        }
-        let (report, stopped_by) = swept?;
-        finish(args, context, &report, stopped_by.as_ref())
+        ended
     })
+}
+
+/// One sweep, its metrics and its result. The locks are free when it is done.
+async fn once(args: &SweepArgs, context: &Context, around: Option<&Around>) -> Result<Exit, Failure> {
+    let (settings, mut lock) = (&context.settings, None);
+    let name = settings.shop.as_deref();
+    let file = settings.metrics_file.as_ref().map(|file| MetricsFile::of(&file.value, name));
+    let listeners = file.iter().map(MetricsFile::listener).chain(context.telemetry.listeners());
+    let listeners = listeners.chain(around.map(Around::listener)).collect();
+    let line = Hub::new(listeners).join(name, sweeps_every(settings));
+    let swept = real(args, context, &line, &mut lock).await;
+    if let Some(trouble) = what_went_wrong(&swept) {
+        line.tell(News::Troubled(Arc::new(trouble)));
+    }
+    // As long as the lock is held nobody else writes the file; whoever else holds it does that himself.
+    let is_anothers = lock.is_none() && matches!(&swept, Err(failure) if failure.exit == Exit::AlreadyRunning);
+    if let Some(file) = file.filter(|_| !is_anothers) {
+        file.write();
+    }
+    let (report, stopped_by) = swept?;
+    finish(args, context, &report, stopped_by.as_ref())
 }
 
 /// What kept the shop from being swept; another instance at work is nothing wrong.

@@ -14,6 +14,7 @@ use super::bell::Bell;
 use super::post::{Shared, ShopPost};
 use super::pulse::Pulse;
 use super::record::Standing;
+use crate::alerts::{self, Beside, Ears};
 use crate::clock::{self, ProcessClock};
 use crate::hub::{Hub, Line};
 use crate::logging;
@@ -29,6 +30,9 @@ pub(crate) fn sweeps_every(settings: &Settings) -> Duration {
 
 /// At most so many shops that are files are open at once.
 const FILES: usize = 16;
+
+/// At most so many shops are looked at at once for alerts.
+const LOOKS: usize = 4;
 
 /// A shop of which nothing was heard for so long, beyond its rest, hangs.
 const SILENT: Duration = Duration::from_secs(45);
@@ -47,6 +51,8 @@ struct Member {
     next: Option<Settings>,
     /// Whether its watch is under way.
     runs: bool,
+    /// Who tells of it, also where its watch has come to an end.
+    _beside: Beside,
 }
 
 /// How a member's watch ended, and whose it was.
@@ -56,6 +62,8 @@ type End = (Name, Ended);
 pub(super) struct Crew {
     clock: ProcessClock,
     hub: Hub,
+    ears: Ears,
+    looks: Arc<Semaphore>,
     started_at: jiff::Timestamp,
     files: Arc<Semaphore>,
     members: BTreeMap<Name, Member>,
@@ -68,10 +76,12 @@ pub(super) struct Crew {
 
 impl Crew {
     /// Nobody yet.
-    pub(super) fn new(clock: ProcessClock, hub: Hub) -> Self {
+    pub(super) fn new(clock: ProcessClock, hub: Hub, ears: Ears) -> Self {
         Self {
             clock,
             hub,
+            ears,
+            looks: Arc::new(Semaphore::new(LOOKS)),
             started_at: clock::utc_now(),
             files: Arc::new(Semaphore::new(FILES)),
             members: BTreeMap::new(),
@@ -131,6 +141,9 @@ impl Crew {
             files: Arc::clone(&self.files),
         };
         let watching = Watching { interval, must_fit, stop: shared.stop.clone() };
+        // Who told of it before ends before another begins.
+        drop(self.members.remove(&name));
+        let beside = alerts::attend(&settings, (&self.hub, &line), &self.ears, &self.looks);
         let member = Member {
             stop: shared.stop.clone(),
             bell: shared.bell.clone(),
@@ -139,6 +152,7 @@ impl Crew {
             settings: settings.clone(),
             next: None,
             runs: true,
+            _beside: beside,
         };
         let span = settings.shop.as_deref().map_or_else(tracing::Span::none, logging::shop_span);
         let (clock, started_at) = (self.clock, self.started_at);
@@ -200,6 +214,11 @@ impl Crew {
             self.begin(name, settings, false);
         }
         self.members.values().for_each(|member| member.bell.sweep());
+    }
+
+    /// The settings of everybody.
+    pub(super) fn settings(&self) -> impl Iterator<Item = &Settings> {
+        self.members.values().map(|member| &member.settings)
     }
 
     /// Whether nobody is watched any more.

@@ -22,6 +22,7 @@ use signals::{Asked, Signals};
 use unreserve_engine::sweep::Clock;
 use unreserve_engine::watch::Ended;
 
+use crate::alerts::{self, Ears};
 use crate::clock::ProcessClock;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -50,14 +51,15 @@ pub(crate) async fn serve(
     load: &Load<'_>,
     listeners: Vec<Arc<dyn Listener>>,
 ) -> Result<Exit, Failure> {
-    check_profiles(&shops)?;
+    check(&shops)?;
     let clock = ProcessClock::new();
     // Before anything begins: a place that is taken must be seen there and then.
     let place = Place::take(&shops)?;
-    let hub = Hub::new(listeners.into_iter().chain(place.listener()).collect());
+    let ears = Ears::default();
+    let hub = Hub::new(listeners.into_iter().chain(place.listener()).chain([ears.listener()]).collect());
     let mut daemon = Daemon {
         clock,
-        crew: Crew::new(clock, hub.clone()),
+        crew: Crew::new(clock, hub.clone(), ears),
         hub,
         page: None,
         ready: false,
@@ -77,11 +79,15 @@ pub(crate) async fn serve(
     let ended = daemon.run(&mut signals, load).await;
     systemd::stopping();
     daemon.finish().await;
+    if ended.is_err() {
+        daemon.last_words().await;
+    }
     ended
 }
 
-/// A slip in a profile is told before anything begins, and before a reload changes anything.
-fn check_profiles(shops: &[Settings]) -> Result<(), Failure> {
+/// A slip is told before anything begins, and before a reload changes anything.
+fn check(shops: &[Settings]) -> Result<(), Failure> {
+    alerts::check(shops)?;
     shops.iter().try_for_each(|shop| {
         crate::opening::database_url(shop)
             .and_then(|_| profiles::load(shop))
@@ -128,7 +134,7 @@ impl Daemon {
     /// Takes the new settings, all of them or none.
     fn reload(&mut self, load: &Load<'_>) {
         systemd::reloading();
-        match load().and_then(|shops| check_profiles(&shops).map(|()| shops)) {
+        match load().and_then(|shops| check(&shops).map(|()| shops)) {
             Ok(shops) => {
                 tracing::info!(event = "reloaded", shops = shops.len(), "the settings were read again");
                 page::reload(self.page.as_ref(), &shops);
@@ -159,6 +165,13 @@ impl Daemon {
         if due.is_some_and(|every| now.saturating_sub(self.beaten_at) >= every) && alive {
             self.beaten_at = now;
             systemd::alive();
+        }
+    }
+
+    /// A daemon that cannot go on says so to whom it told everything else.
+    async fn last_words(&self) {
+        for settings in self.crew.settings() {
+            alerts::last_word(settings).await;
         }
     }
 

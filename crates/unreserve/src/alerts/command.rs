@@ -1,0 +1,192 @@
+//! A program of this machine's: the message as JSON on its stdin and in variables, no shell, and a bounded time.
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use unreserve_engine::model::write_duration;
+use unreserve_engine::sweep::Clock;
+
+use super::http::in_one_line;
+use super::webhook;
+use crate::alerts::message::Message;
+use crate::alerts::outbox::Answer;
+use crate::clock::{self, ProcessClock};
+
+/// What a program may know of our environment: never where the shop's database is.
+const HANDED_ON: [&str; 13] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "SystemRoot",
+];
+
+/// More of what it says on stderr is not told.
+const STDERR_BYTES_MAX: u64 = 400;
+
+/// Between two looks whether it has ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A program that has ended may have left others that hold its stderr: they are not waited for longer than this.
+const LEFT: Duration = Duration::from_millis(200);
+
+/// Runs it once, and says what became of it. It runs on a thread of its own.
+pub(super) async fn run(argv: &[String], timeout: Duration, message: &Message) -> Answer {
+    let Some(command) = command(argv, message) else {
+        return Answer::Refused { says: "there is no program".to_owned() };
+    };
+    let (name, body) = (argv.first().cloned().unwrap_or_default(), webhook::body(message).to_string());
+    let ran = tokio::task::spawn_blocking(move || attend(command, body.into_bytes(), timeout)).await;
+    match ran {
+        Ok(Ok((Some(status), _))) if status.success() => Answer::Delivered { says: format!("`{name}` ended with 0") },
+        Ok(Ok((Some(status), said))) => {
+            let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+            Answer::Later { says: format!("`{name}` ended with {status}{said}"), asked: None }
+        }
+        Ok(Ok((None, _))) => {
+            let says = format!("`{name}` did not end within {}, and was ended", write_duration(timeout));
+            Answer::Later { says, asked: None }
+        }
+        Ok(Err(error)) => Answer::Later { says: format!("cannot run `{name}`: {error}"), asked: None },
+        Err(error) => Answer::Later { says: format!("`{name}` was broken off: {error}"), asked: None },
+    }
+}
+
+fn command(argv: &[String], message: &Message) -> Option<Command> {
+    let (program, arguments) = argv.split_first()?;
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear();
+    command.envs(HANDED_ON.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command
+        .env("UNRESERVE_ALERT_ID", &message.id)
+        .env("UNRESERVE_ALERT_TYPE", message.kind.word())
+        .env("UNRESERVE_ALERT_SHOP", message.about.shop())
+        .env("UNRESERVE_ALERT_STATUS", message.status())
+        .env("UNRESERVE_ALERT_TITLE", message.title().replace('\0', " "))
+        .env("UNRESERVE_ALERT_TEXT", message.text().replace('\0', " "));
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    alone(&mut command);
+    Some(command)
+}
+
+/// In a group of its own, so that what it starts ends with it.
+#[cfg(unix)]
+fn alone(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    command.process_group(0);
+}
+
+#[cfg(not(unix))]
+fn alone(_command: &mut Command) {}
+
+/// Its status, or nothing where it took too long, and the beginning of what it said on stderr.
+fn attend(mut command: Command, body: Vec<u8>, timeout: Duration) -> std::io::Result<(Option<ExitStatus>, String)> {
+    let mut child = command.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // It need not read it; a thread waits for it, not we.
+        std::thread::spawn(move || drop(stdin.write_all(&body)));
+    }
+    let (tell, said) = mpsc::channel();
+    if let Some(mut stderr) = child.stderr.take() {
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            drop(stderr.by_ref().take(STDERR_BYTES_MAX).read_to_end(&mut bytes));
+            drop(tell.send(bytes));
+            // It must not be kept from saying more.
+            drop(std::io::copy(&mut stderr, &mut std::io::sink()));
+        });
+    }
+    let status = wait(&mut child, timeout)?;
+    let said = said.recv_timeout(LEFT).unwrap_or_default();
+    Ok((status, in_one_line(&String::from_utf8_lossy(&said))))
+}
+
+fn wait(child: &mut Child, timeout: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let clock = ProcessClock::new();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if clock.elapsed() >= timeout {
+            end(child);
+            child.wait()?;
+            return Ok(None);
+        }
+        clock::pause(LOOK);
+    }
+}
+
+#[cfg(unix)]
+fn end(child: &mut Child) {
+    let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let ended =
+        group.is_some_and(|group| rustix::process::kill_process_group(group, rustix::process::Signal::KILL).is_ok());
+    if !ended {
+        drop(child.kill());
+    }
+}
+
+#[cfg(not(unix))]
+fn end(child: &mut Child) {
+    drop(child.kill());
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::alerts::message::samples;
+
+    async fn run_script(script: &str, timeout: Duration) -> Answer {
+        let argv: Vec<String> = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
+        run(&argv, timeout, &samples::hostile()).await
+    }
+
+    #[tokio::test]
+    async fn it_gets_the_message_on_stdin_and_in_variables_and_nothing_of_ours() {
+        let directory = tempfile::tempdir().unwrap();
+        let (stdin, variables) = (directory.path().join("stdin"), directory.path().join("variables"));
+        let script = format!("cat >{}; env >{}", stdin.display(), variables.display());
+        let answer = run_script(&script, Duration::from_secs(30)).await;
+        assert_eq!(answer, Answer::Delivered { says: "`/bin/sh` ended with 0".to_owned() });
+        let body: serde_json::Value = serde_json::from_slice(&std::fs::read(stdin).unwrap()).unwrap();
+        assert_eq!(body["data"]["status"], "critical");
+        let variables = std::fs::read_to_string(variables).unwrap();
+        assert!(variables.contains("UNRESERVE_ALERT_TITLE=berlin CRITICAL: plan, index\n"), "{variables}");
+        // cargo sets this one for tests; it stands for all that a program has no business with.
+        assert!(!variables.contains("CARGO_MANIFEST_DIR"), "{variables}");
+    }
+
+    #[tokio::test]
+    async fn its_failure_is_told_with_what_it_said() {
+        let answer = run_script("echo no such pager >&2; exit 3", Duration::from_secs(30)).await;
+        let says = "`/bin/sh` ended with exit status: 3: no such pager".to_owned();
+        assert_eq!(answer, Answer::Later { says, asked: None });
+        let answer = run(&["/no/such/program".to_owned()], Duration::from_secs(30), &samples::hostile()).await;
+        assert!(answer.says().starts_with("cannot run `/no/such/program`: "), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_end_is_ended_with_what_it_started() {
+        let directory = tempfile::tempdir().unwrap();
+        let started = directory.path().join("started");
+        let script = format!("sleep 1000 & echo $! >{}; wait", started.display());
+        let ending = run_script(&script, Duration::from_secs(1)).await;
+        assert_eq!(ending.says(), "`/bin/sh` did not end within 1s, and was ended");
+        let grandchild: u32 = std::fs::read_to_string(started).unwrap().trim().parse().unwrap();
+        let clock = ProcessClock::new();
+        while crate::service::process::start_mark(grandchild).is_some() {
+            assert!(clock.elapsed() < Duration::from_secs(30), "it lives");
+            clock.sleep(LOOK).await;
+        }
+    }
+}
