@@ -22,6 +22,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn the_help_of_every_command() {
     let commands: [&[&str]; 29] = [
+    let commands: [&[&str]; 31] = [
         &[],
         &["demo"],
         &["setup"],
@@ -29,6 +30,9 @@ fn the_help_of_every_command() {
         &["daemon"],
         &["dashboard"],
         &["health"],
+        &["alert"],
+        &["alert", "test"],
+        &["alert", "show"],
         &["explain"],
         &["history"],
         &["history", "show"],

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use super::ServerError;
 
@@ -76,6 +77,19 @@ pub fn find_faketime() -> Result<PathBuf, ServerError> {
 /// [`ServerError::NoCron`] where it is not installed; the text says how to install it.
 pub fn find_cron() -> Result<PathBuf, ServerError> {
     find_program("cron").ok_or(ServerError::NoCron)
+}
+
+/// Finds a Python that has the mail server `aiosmtpd`: the system's own, else the one on PATH.
+///
+/// # Errors
+/// [`ServerError::NoAiosmtpd`] where neither has it; the text says how to install it.
+pub fn find_aiosmtpd() -> Result<PathBuf, ServerError> {
+    let has_it = |python: &&str| {
+        let mut command = std::process::Command::new(python);
+        command.args(["-c", "import aiosmtpd"]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    ["/usr/bin/python3", "python3"].into_iter().find(has_it).map(PathBuf::from).ok_or(ServerError::NoAiosmtpd)
 }
 
 /// Finds systemd's judge of units; systemd needs not run.

@@ -11,8 +11,8 @@ mod supervisor;
 
 pub use account::runs_as_root;
 pub use finding::{
-    MariaDbBinaries, PostgresBinaries, PrometheusBinaries, find_cron, find_faketime, find_mariadb, find_postgres,
-    find_prometheus, find_systemd_analyze,
+    MariaDbBinaries, PostgresBinaries, PrometheusBinaries, find_aiosmtpd, find_cron, find_faketime, find_mariadb,
+    find_postgres, find_prometheus, find_systemd_analyze,
 };
 pub use mariadb::MariaDbServer;
 pub use pgbouncer::{PgBouncer, PoolMode, find_pgbouncer};
@@ -48,6 +48,12 @@ pub enum ServerError {
         "cron was not found; on Debian or Ubuntu: sudo apt-get update && sudo apt-get install -y --no-install-recommends cron"
     )]
     NoCron,
+    /// The mail server is not installed.
+    #[error(
+        "the Python package aiosmtpd was not found; on Debian or Ubuntu: \
+         sudo apt-get update && sudo apt-get install -y python3-aiosmtpd"
+    )]
+    NoAiosmtpd,
     /// systemd's judge of units is not installed.
     #[error(
         "systemd-analyze was not found; on Debian or Ubuntu: sudo apt-get update && sudo apt-get install -y systemd"
