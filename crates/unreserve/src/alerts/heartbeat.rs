@@ -60,6 +60,7 @@ fn place(url: &SecretUrl, beat: Beat) -> Option<SecretUrl> {
 }
 
 /// Calls around one sweep: the first beside it, the second when it has ended.
+#[derive(Debug)]
 pub(crate) struct Around {
     url: SecretUrl,
     first: JoinHandle<()>,

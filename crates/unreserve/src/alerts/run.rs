@@ -16,12 +16,13 @@ use crate::settings::{SecretUrl, Settings};
 /// What goes on beside a sweep, and comes after it. It hears in the hub how the sweep goes.
 pub(crate) struct Around(Arc<Heard>);
 
+#[derive(Debug)]
 struct Heard {
     url: Option<SecretUrl>,
     sweep: Mutex<Sweep>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Sweep {
     first: Option<heartbeat::Around>,
     result: Option<SweepResult>,

@@ -156,7 +156,7 @@ pub(super) static ARGV: ChannelKey = key(
 pub(super) static TIMEOUT: ChannelKey = limited(
     key("alerts.channel.timeout", COMMAND, "30s", "How long the program may take before it is ended."),
     "span of time: `90s`, `15m`, `1h30m`, `2d`",
-    Limits::Span { least_seconds: 1, most_seconds: 300 },
+    Limits::Span { least_seconds: 1, most_seconds: 60 },
 );
 
 /// Every key, in the order in which it is told.
