@@ -261,7 +261,15 @@ impl ChannelTable {
         self.values.get(key).map(|value| value.span.clone())
     }
 
-    /// Every value that is written, for who looks for secrets.
+    /// Whether one of its secrets is in the variable of this name.
+    pub(super) fn names_variable(&self, name: &str) -> bool {
+        [&URL_ENV, &SECRET_ENV, &PASSWORD_ENV]
+            .into_iter()
+            .filter_map(|key| self.get(key))
+            .any(|value| value.text.trim() == name)
+    }
+
+    /// Whether a secret stands in it.
     pub(super) fn has_secret(&self) -> bool {
         KEYS.iter().any(|key| key.doc.secret && self.get(key).is_some())
     }

@@ -280,11 +280,15 @@ impl Sources<'_> {
     pub(super) fn misspelt_variables(&self) -> Vec<String> {
         let ours = || SETTINGS.iter().flat_map(|doc| doc.env).copied().filter(|name| name.starts_with("UNRESERVE_"));
         let is_ours = |name: &str| {
-            ours().any(|known| name == known || name.strip_suffix("_FILE") == Some(known)) || name == "UNRESERVE_COMMIT"
+            ours().any(|known| name == known || name.strip_suffix("_FILE") == Some(known))
+                || name == "UNRESERVE_COMMIT"
+                // What a command that is told of an alert gets from us.
+                || name.starts_with("UNRESERVE_ALERT_")
         };
         let of_shops = |name: &str| {
             let mut said = self.shops().iter().filter_map(|shop| shop.get(&table::SHOP_DATABASE_URL_ENV));
             said.any(|(_, variable)| variable.text.trim() == name)
+                || self.file.iter().flat_map(SettingsFile::channels).any(|channel| channel.names_variable(name))
         };
         let in_env_file = self.env_file.iter().flat_map(EnvFile::names);
         let names = self.environment.0.keys().map(String::as_str).chain(in_env_file);
