@@ -12,6 +12,7 @@ mod fuzz;
 mod origin;
 mod permissions;
 mod secret_url;
+mod sections;
 mod shop_table;
 mod shops;
 mod sources;

@@ -12,12 +12,13 @@ use toml::de::{DeTable, DeValue};
 use unreserve_engine::profile::nearest;
 
 use crate::failure::{SourceText, Spot};
-use crate::settings::channel_table::{self, ChannelTable, ChannelText, ListText};
+use crate::settings::channel_table::{self, ChannelTable};
 use crate::settings::database_url::{DatabaseUrl, mask};
 use crate::settings::env_file::line_at;
 use crate::settings::error::SettingsError;
 use crate::settings::origin::{Origin, Sourced};
 use crate::settings::permissions;
+use crate::settings::sections::{AlertsText, HeartbeatText, LogText, MetricsText, WebText};
 use crate::settings::shop_table::{self, ShopTable, ShopText};
 use crate::settings::table::{self, DATABASE_URL, SHOP, SHOP_NAME, SettingDoc};
 
@@ -44,57 +45,8 @@ struct FileText {
     shop: Vec<ShopText>,
 }
 
-/// The `[log]` section.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a section `[log]`")]
-struct LogText {
-    format: Option<Spanned<String>>,
-    level: Option<Spanned<String>>,
-    file: Option<Spanned<String>>,
-    max_size: Option<Spanned<String>>,
-    keep: Option<Spanned<i64>>,
-}
-
-/// The `[metrics]` section.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a section `[metrics]`")]
-struct MetricsText {
-    file: Option<Spanned<String>>,
-}
-
 /// The sections of the file that are no shops.
 const SECTIONS: [&str; 5] = ["log", "metrics", "web", "alerts", "heartbeat"];
-
-/// The `[web]` section.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a section `[web]`")]
-struct WebText {
-    listen: Option<Spanned<String>>,
-    socket: Option<Spanned<String>>,
-    token: Option<Spanned<String>>,
-    token_file: Option<Spanned<String>>,
-}
-
-/// The `[alerts]` section.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a section `[alerts]`")]
-struct AlertsText {
-    severity: Option<Spanned<String>>,
-    after: Option<Spanned<SpanText>>,
-    repeat: Option<Spanned<SpanText>>,
-    threshold: Option<Spanned<i64>>,
-    ignore: Option<Spanned<ListText>>,
-    #[serde(default)]
-    channel: Vec<Spanned<ChannelText>>,
-}
-
-/// The `[heartbeat]` section.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a section `[heartbeat]`")]
-struct HeartbeatText {
-    url: Option<Spanned<String>>,
-    url_file: Option<Spanned<String>>,
-}
 
 /// A span of time as it is written. A bare number is let through, so that the check can say what is missing.
 pub(super) struct SpanText(pub(super) String);
