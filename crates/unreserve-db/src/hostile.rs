@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use unreserve_engine::plan::{Assignment, Plan, Test, TimeEncoding, Value, Zone};
+use unreserve_engine::plan::{Assignment, Currency, PaidAt, Plan, Test, TimeEncoding, Value, Zone};
 
 /// What a name or a value of a test can be made of, beside letters.
 const LETTERS: &[&str] = &[
@@ -63,6 +63,25 @@ pub(crate) fn renamed(mut plan: Plan, names: &BTreeMap<&str, String>, value: &st
             name(&mut column.name);
         }
     }
+    let figures = &mut plan.figures;
+    for condition in &mut figures.paid {
+        name(&mut condition.column.name);
+        condition.test = Test::OneOf(vec![Value::Text(value.to_owned())]);
+    }
+    if let Some(PaidAt::Guard(_, time) | PaidAt::Order(time)) = &mut figures.paid_at {
+        name(&mut time.column.name);
+        time.encoding = TimeEncoding::DateTime(Zone::Named(zone.to_owned()));
+    }
+    if let Some(made) = &mut figures.order_made {
+        name(&mut made.time.column.name);
+        made.indexed = true;
+    }
+    if let Some(amount) = &mut figures.amount {
+        name(&mut amount.column.name);
+        if let Currency::Column(column) = &mut amount.currency {
+            name(&mut column.name);
+        }
+    }
     name(&mut plan.due.time.column.name);
     plan.due.time.encoding = TimeEncoding::DateTime(Zone::Named(zone.to_owned()));
     plan
@@ -90,4 +109,8 @@ pub(crate) const NAMES: &[&str] = &[
     "shelf",
     "held",
     "free",
+    "born",
+    "settled",
+    "total",
+    "money",
 ];

@@ -6,6 +6,7 @@
 mod cells;
 mod deadline;
 mod duty;
+mod figures;
 mod halt;
 mod holding;
 #[cfg(test)]

@@ -119,22 +119,32 @@ fn encodings(plan: &Plan) -> Vec<(&Column, &TimeEncoding)> {
     all
 }
 
-/// A server knows zones by their names only where somebody has loaded them.
+/// The zones of every column that a sweep reads or writes instants of.
 async fn refuse_unknown_zones(link: &mut Link, plan: &Plan) -> Result<(), ShopError> {
-    const SQL: &str = "/* unreserve zone */ SELECT CONVERT_TZ('2020-01-01 00:00:00', ?, '+00:00') IS NOT NULL";
     for (column, encoding) in encodings(plan) {
-        let (TimeEncoding::DateTime(Zone::Named(zone)) | TimeEncoding::Text { zone: Zone::Named(zone), .. }) = encoding
-        else {
-            continue;
-        };
-        let rows = link.rows("zone", SQL, Parameters::new().text(zone.clone()).plain()?).await?;
-        if !read_flag(&only_row(rows, "zone")?, 0, "zone")? {
-            let message =
-                format!("column `{}` is said to be in the zone `{zone}`, which this server does not know", column.name);
-            return Err(refused(message).hint(
-                "load the zones with mariadb-tzinfo-to-sql or mysql_tzinfo_to_sql, or write an offset such as `+02:00` if that holds all the year round",
-            ));
-        }
+        refuse_unknown_zone(link, column, encoding).await?;
+    }
+    Ok(())
+}
+
+/// A server knows zones by their names only where somebody has loaded them.
+pub(super) async fn refuse_unknown_zone(
+    link: &mut Link,
+    column: &Column,
+    encoding: &TimeEncoding,
+) -> Result<(), ShopError> {
+    const SQL: &str = "/* unreserve zone */ SELECT CONVERT_TZ('2020-01-01 00:00:00', ?, '+00:00') IS NOT NULL";
+    let (TimeEncoding::DateTime(Zone::Named(zone)) | TimeEncoding::Text { zone: Zone::Named(zone), .. }) = encoding
+    else {
+        return Ok(());
+    };
+    let rows = link.rows("zone", SQL, Parameters::new().text(zone.clone()).plain()?).await?;
+    if !read_flag(&only_row(rows, "zone")?, 0, "zone")? {
+        let message =
+            format!("column `{}` is said to be in the zone `{zone}`, which this server does not know", column.name);
+        return Err(refused(message).hint(
+            "load the zones with mariadb-tzinfo-to-sql or mysql_tzinfo_to_sql, or write an offset such as `+02:00` if that holds all the year round",
+        ));
     }
     Ok(())
 }

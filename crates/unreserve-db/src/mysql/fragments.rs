@@ -146,7 +146,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The same as the column's collation sees it, for guards: what may be a payment is taken for one.
-    fn evidence(&mut self, alias: &str, conditions: &[Condition]) -> String {
+    pub(super) fn evidence(&mut self, alias: &str, conditions: &[Condition]) -> String {
         self.all_of(alias, conditions, Letters::Folded)
     }
 
@@ -358,7 +358,7 @@ pub(super) fn order_lock() -> &'static str {
     }
 }
 
-fn power_of_ten(scale: u8) -> u64 {
+pub(super) fn power_of_ten(scale: u8) -> u64 {
     10_u64.checked_pow(u32::from(scale)).unwrap_or(1)
 }
 

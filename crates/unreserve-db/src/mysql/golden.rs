@@ -6,6 +6,7 @@ use unreserve_engine::plan::{
 };
 use unreserve_engine::profile::{check, parse};
 
+use super::figures;
 use super::fragments::{Constant, Slot, Statement};
 use super::grants::{grants, index_statement};
 use super::render::{KeyIndexes, Statements};
@@ -74,8 +75,8 @@ pub(super) fn every(statements: &Statements) -> Vec<&Statement> {
 fn written(plan: &Plan) -> String {
     let mut text = String::new();
     let statements = render(plan, true);
-    let looks = super::holding::statements(plan);
-    for statement in every(&statements).into_iter().chain(&looks) {
+    let (looks, figures) = (super::holding::statements(plan), figures::render(plan));
+    for statement in every(&statements).into_iter().chain(&looks).chain(figures.all()) {
         text.push_str(&statement.sql);
         let sent = statement.slots.iter().map(|slot| match slot {
             Slot::Given(place) => format!("${place}"),
@@ -116,6 +117,8 @@ fn malikli() -> Vec<TableInfo> {
                 ("order_number", word),
                 ("order_status", word),
                 ("payment_status", word),
+                ("total_amount", "decimal(10,2)"),
+                ("created_at", instant),
                 ("updated_at", instant),
             ]),
         ),
@@ -132,9 +135,10 @@ fn malikli() -> Vec<TableInfo> {
                 ("created_at", instant),
                 ("is_active", "tinyint"),
                 ("cancelled_at", instant),
+                ("fulfilled_at", instant),
             ]),
         ),
-        table("", "orders_payment", columns(&[("order_id", uuid), ("status", word)])),
+        table("", "orders_payment", columns(&[("order_id", uuid), ("status", word), ("created_at", instant)])),
         table("", "products_productvariant", stock("stock_quantity")),
         table("", "drops_dropproduct", stock("current_stock_quantity")),
     ]
@@ -149,6 +153,9 @@ time_zone = "Europe/Vienna"
 table = "shop.sale"
 key = "sale_no"
 unpaid = { state = ["open", "failed"], paid_at = "$null" }
+paid = { state = "paid" }
+amount = "total"
+currency = "money"
 cancel = { state = "void", closed_at = "$now", note = "$null" }
 expires_at = "pay_until"
 created_at = { column = "born", time = "epoch_seconds" }
@@ -160,6 +167,7 @@ name = "invoice"
 table = "shop.invoice"
 order = "sale_no"
 where = { kind = [1, 2], voided_at = "$null" }
+paid_at = "settled"
 [reservation]
 table = "shop.sale_line"
 key = ["sale_no", "place"]
@@ -190,6 +198,8 @@ fn depot() -> Vec<TableInfo> {
                 ("note", "text character set utf8mb4 collate utf8mb4_bin"),
                 ("pay_until", local),
                 ("born", "bigint unsigned"),
+                ("total", "decimal(10,2)"),
+                ("money", "char(3) character set utf8mb4 collate utf8mb4_bin"),
                 ("captured", "tinyint"),
             ]),
         ),
@@ -204,7 +214,11 @@ fn depot() -> Vec<TableInfo> {
                 ("weight", "decimal(12,3)"),
             ]),
         ),
-        table("shop", "invoice", columns(&[("sale_no", "binary(16)"), ("kind", "int"), ("voided_at", local)])),
+        table(
+            "shop",
+            "invoice",
+            columns(&[("sale_no", "binary(16)"), ("kind", "int"), ("voided_at", local), ("settled", local)]),
+        ),
         table(
             "shop",
             "shelf",
@@ -292,9 +306,9 @@ mod hostile {
         ) {
             let known: BTreeMap<&str, String> = NAMES.iter().copied().zip(names.iter().cloned()).collect();
             let plan = renamed(depot_plan(), &known, &value, &zone);
-            let statements = render(&plan, true);
+            let (statements, figures) = (render(&plan, true), figures::render(&plan));
             let looks = super::super::holding::statements(&plan);
-            for statement in every(&statements).into_iter().chain(&looks) {
+            for statement in every(&statements).into_iter().chain(&looks).chain(figures.all()) {
                 let (bare, identifiers, literals) = taken_apart(&statement.sql);
                 prop_assert!(!bare.contains("zq"), "unquoted in {}", statement.sql);
                 prop_assert!(!bare.contains(';'), "two statements in {}", statement.sql);

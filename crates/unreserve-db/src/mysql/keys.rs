@@ -31,6 +31,18 @@ pub(super) fn key_value(column: &Column, text: &str) -> String {
     }
 }
 
+/// A key's text that stands in our own tables as what its column is compared with, so that an index on the column serves.
+pub(super) fn key_as(column: &Column, text: &str) -> String {
+    match (column.kind, text_rules(column)) {
+        (Kind::Integer, _) if column.sql_type.contains("unsigned") => format!("CAST({text} AS UNSIGNED)"),
+        (Kind::Integer | Kind::Boolean, _) => format!("CAST({text} AS SIGNED)"),
+        (Kind::Text, Some((set, collation))) => {
+            format!("CONVERT({text} USING {}) COLLATE {}", plain(set), plain(collation))
+        }
+        _ => key_value(column, text),
+    }
+}
+
 /// A column to compare with another one: two collations do not mix, so the other one's is taken where they differ.
 pub(super) fn alike(alias: &str, column: &Column, other: &Column) -> String {
     let name = format!("{alias}.{}", quoted(&column.name));

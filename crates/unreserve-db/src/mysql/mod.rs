@@ -7,6 +7,7 @@ mod connect;
 mod duty;
 mod errors;
 mod explain;
+mod figures;
 mod fragments;
 #[cfg(test)]
 mod golden;
@@ -40,8 +41,9 @@ use unreserve_engine::ledger::{
 use unreserve_engine::model::{BatchId, Holder, Key, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, CheckedShop, Explanation, GuardedOrder, Held, InstallState, Ledger, Leftovers,
-    LockTest, Outlook, Selection, Shop, ShopError, ShopInfo, StockHoldings, Surveyed, Vitals, VitalsQuery, read_for,
+    Acquired, Answer, Batch, BatchStart, CheckedShop, Explanation, Figures, FiguresQuery, GuardedOrder, Held,
+    InstallState, Ledger, Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopInfo, StockHoldings, Surveyed,
+    Vitals, VitalsQuery, read_for,
 };
 use values::{Parameters, only_row, read_count, read_instant};
 
@@ -270,6 +272,10 @@ impl CheckedShop for CheckedMySqlShop {
 
     fn stock_holdings(&mut self, read_max: u32) -> Answer<'_, StockHoldings> {
         Box::pin(holding::stock_holdings(&mut self.link, (&self.plan, &self.statements), read_max))
+    }
+
+    fn figures<'a>(&'a mut self, query: &'a FiguresQuery) -> Answer<'a, Figures> {
+        Box::pin(figures::ask(&mut self.link, &self.plan, query))
     }
 
     fn acquire<'a>(&'a mut self, holder: &'a Holder, start: &'a SweepStart) -> Answer<'a, Acquired> {

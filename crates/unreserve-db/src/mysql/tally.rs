@@ -17,11 +17,11 @@ FROM unreserve_sweep AS s LEFT JOIN unreserve_sweep_end AS e ON e.sweep_id = s.s
 WHERE s.profile = ? AND s.started_at >= ? AND s.started_at < ? GROUP BY 1";
 
 /// Profile, from, to, from, to: the batches of the span. A sweep may begin the day before.
-const BATCHES: &str = "unreserve_sweep AS s JOIN unreserve_batch AS b ON b.sweep_id = s.sweep_id
+pub(super) const BATCHES: &str = "unreserve_sweep AS s JOIN unreserve_batch AS b ON b.sweep_id = s.sweep_id
     AND s.profile = ? AND s.started_at >= ? - 86400000000 AND s.started_at < ? AND b.at >= ? AND b.at < ?";
 
 /// No sum is told beyond this: it would not fit.
-const MOST: i64 = 9_000_000_000_000_000_000;
+pub(super) const MOST: i64 = 9_000_000_000_000_000_000;
 
 const RELEASES: &str = "JOIN unreserve_entry AS e ON e.batch_id = b.batch_id AND e.kind = 'release'";
 

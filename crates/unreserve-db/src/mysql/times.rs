@@ -21,7 +21,11 @@ pub(super) fn micros(instant: &str) -> String {
 
 /// A time column as a date and time in universal time; NULL where the value is no instant, so that it is never due.
 pub(super) fn instant(w: &mut Writer<'_>, home: ExpiryHome, column: &Column, encoding: &TimeEncoding) -> String {
-    let column = format!("{}.{}", alias(home), quoted(&column.name));
+    instant_of(w, &format!("{}.{}", alias(home), quoted(&column.name)), encoding)
+}
+
+/// The same of any column.
+pub(super) fn instant_of(w: &mut Writer<'_>, column: &str, encoding: &TimeEncoding) -> String {
     let sane = format!("CASE WHEN {column} BETWEEN {FIRST} AND {LAST} THEN CAST({column} AS DATETIME(6)) END");
     match encoding {
         // The session's zone is UTC, and so is what a TIMESTAMP shows. A text is refused before anything is rendered.

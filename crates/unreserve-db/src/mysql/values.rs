@@ -44,6 +44,11 @@ impl Parameters {
         self.maybe(Some(text.into()))
     }
 
+    /// An instant in universal time.
+    pub(super) fn instant(self, instant: Timestamp) -> Self {
+        self.text(date_time(instant))
+    }
+
     pub(super) fn maybe(mut self, text: Option<String>) -> Self {
         self.0.push(Sent::Text(text));
         self

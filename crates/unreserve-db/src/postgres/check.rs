@@ -1,6 +1,6 @@
 //! Has the database prepare every statement of a plan, before any of them is run.
 
-use unreserve_engine::plan::{Plan, TimeEncoding, Zone};
+use unreserve_engine::plan::{Plan, TimeEncoding, TimePlan, Zone};
 use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
 use super::connect::Link;
@@ -95,22 +95,25 @@ fn refuse_text_instants(plan: &Plan) -> Result<(), ShopError> {
     Ok(())
 }
 
-/// The server takes any word for a zone of POSIX's, which then is none at all; only its own list says which there are.
+/// The zones of the columns that decide about expiry.
 async fn refuse_unknown_zones(link: &mut Link, plan: &Plan) -> Result<(), ShopError> {
+    for time in [Some(&plan.due.time), plan.due.created_at.as_ref()].into_iter().flatten() {
+        refuse_unknown_zone(link, time).await?;
+    }
+    Ok(())
+}
+
+/// The server takes any word for a zone of POSIX's, which then is none at all; only its own list says which there are.
+pub(super) async fn refuse_unknown_zone(link: &mut Link, time: &TimePlan) -> Result<(), ShopError> {
     const ZONE: &str = "/* unreserve zone */ SELECT name FROM pg_catalog.pg_timezone_names WHERE name = $1::text";
-    let times = [Some(&plan.due.time), plan.due.created_at.as_ref()];
-    for time in times.into_iter().flatten() {
-        let TimeEncoding::DateTime(Zone::Named(zone)) = &time.encoding else { continue };
-        let call = Call::once("zone", ZONE, Parameters::new().with(zone.clone()))?;
-        let found = link.transact(Transaction::Read, vec![call]).await?.pop().unwrap_or_default();
-        if found.rows.is_empty() {
-            let message = format!(
-                "column `{}` is said to be in the zone `{zone}`, which the server does not know",
-                time.column.name
-            );
-            return Err(ShopError::new(ShopErrorKind::SchemaChanged, message)
-                .hint("write the zone as in `SELECT name FROM pg_timezone_names`, for example `Europe/Berlin`"));
-        }
+    let TimeEncoding::DateTime(Zone::Named(zone)) = &time.encoding else { return Ok(()) };
+    let call = Call::once("zone", ZONE, Parameters::new().with(zone.clone()))?;
+    let found = link.transact(Transaction::Read, vec![call]).await?.pop().unwrap_or_default();
+    if found.rows.is_empty() {
+        let message =
+            format!("column `{}` is said to be in the zone `{zone}`, which the server does not know", time.column.name);
+        return Err(ShopError::new(ShopErrorKind::SchemaChanged, message)
+            .hint("write the zone as in `SELECT name FROM pg_timezone_names`, for example `Europe/Berlin`"));
     }
     Ok(())
 }

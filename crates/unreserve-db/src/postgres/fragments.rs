@@ -117,26 +117,7 @@ impl<'a> Writer<'a> {
 
     /// The place of a time column on the line of time, as `timestamptz`.
     pub(super) fn instant(&self, home: ExpiryHome, column: &Column, encoding: &TimeEncoding) -> String {
-        let column = format!("{}.{}", alias(home), quoted(&column.name));
-        match encoding {
-            TimeEncoding::Instant | TimeEncoding::Text { .. } => format!("{column}::timestamptz"),
-            TimeEncoding::DateTime(Zone::Utc) => format!("({column} AT TIME ZONE 'UTC')"),
-            TimeEncoding::DateTime(Zone::Offset(seconds)) => {
-                format!("(({column} - interval '{seconds} seconds') AT TIME ZONE 'UTC')")
-            }
-            // An hour that comes twice is read as the later one, so nothing is released early.
-            TimeEncoding::DateTime(Zone::Named(zone)) => {
-                format!("({column} AT TIME ZONE {})", literal(zone))
-            }
-            TimeEncoding::EpochSeconds => {
-                format!(
-                    "to_timestamp(CASE WHEN {column} BETWEEN 0 AND 253402300799 THEN {column} END::double precision)"
-                )
-            }
-            TimeEncoding::EpochMilliseconds => format!(
-                "to_timestamp(CASE WHEN {column} BETWEEN 0 AND 253402300799999 THEN {column} END::double precision / 1000)"
-            ),
-        }
+        instant(&format!("{}.{}", alias(home), quoted(&column.name)), encoding)
     }
 
     /// When the reservation `r` expires, timeout and grace included.
@@ -265,6 +246,27 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// The place of an instant on the line of time, as `timestamptz`.
+pub(super) fn instant(column: &str, encoding: &TimeEncoding) -> String {
+    match encoding {
+        TimeEncoding::Instant | TimeEncoding::Text { .. } => format!("{column}::timestamptz"),
+        TimeEncoding::DateTime(Zone::Utc) => format!("({column} AT TIME ZONE 'UTC')"),
+        TimeEncoding::DateTime(Zone::Offset(seconds)) => {
+            format!("(({column} - interval '{seconds} seconds') AT TIME ZONE 'UTC')")
+        }
+        // An hour that comes twice is read as the later one, so nothing is released early.
+        TimeEncoding::DateTime(Zone::Named(zone)) => {
+            format!("({column} AT TIME ZONE {})", literal(zone))
+        }
+        TimeEncoding::EpochSeconds => {
+            format!("to_timestamp(CASE WHEN {column} BETWEEN 0 AND 253402300799 THEN {column} END::double precision)")
+        }
+        TimeEncoding::EpochMilliseconds => format!(
+            "to_timestamp(CASE WHEN {column} BETWEEN 0 AND 253402300799999 THEN {column} END::double precision / 1000)"
+        ),
+    }
+}
+
 /// A value of the profile as a literal of its column's type.
 fn constant(column: &Column, text: &str) -> String {
     format!("{}::{}", literal(text), cast_type(column))
@@ -340,7 +342,7 @@ pub(super) fn cast_type(column: &Column) -> String {
     if name == "character" { "bpchar".to_owned() } else { name }
 }
 
-fn power_of_ten(scale: u8) -> u64 {
+pub(super) fn power_of_ten(scale: u8) -> u64 {
     10_u64.checked_pow(u32::from(scale)).unwrap_or(1)
 }
 

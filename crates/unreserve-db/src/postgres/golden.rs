@@ -6,6 +6,7 @@ use unreserve_engine::plan::{
 };
 use unreserve_engine::profile::{check, parse};
 
+use super::figures;
 use super::fragments::{Statement, cast_type};
 use super::grants::{grants, index_statement};
 use super::render::{Statements, render};
@@ -88,8 +89,8 @@ pub(super) fn every(statements: &Statements) -> Vec<&Statement> {
 fn written(plan: &Plan) -> String {
     let mut text = String::new();
     let statements = render(plan, true);
-    let looks = super::holding::statements(plan);
-    for statement in every(&statements).into_iter().chain(&looks) {
+    let (looks, figures) = (super::holding::statements(plan), figures::render(plan));
+    for statement in every(&statements).into_iter().chain(&looks).chain(figures.all()) {
         text.push_str(&statement.sql);
         text.push_str("\n\n");
     }
@@ -117,6 +118,8 @@ fn malikli() -> Vec<TableInfo> {
                 ("order_number", word),
                 ("order_status", word),
                 ("payment_status", word),
+                ("total_amount", "numeric(10,2)"),
+                ("created_at", instant),
                 ("updated_at", instant),
             ]),
         ),
@@ -133,9 +136,10 @@ fn malikli() -> Vec<TableInfo> {
                 ("created_at", instant),
                 ("is_active", "boolean"),
                 ("cancelled_at", instant),
+                ("fulfilled_at", instant),
             ]),
         ),
-        table("public", "orders_payment", columns(&[("order_id", uuid), ("status", word)])),
+        table("public", "orders_payment", columns(&[("order_id", uuid), ("status", word), ("created_at", instant)])),
         table("public", "products_productvariant", stock("stock_quantity")),
         table("public", "drops_dropproduct", stock("current_stock_quantity")),
     ]
@@ -148,6 +152,9 @@ time_zone = "Europe/Vienna"
 table = "shop.sale"
 key = "sale_no"
 unpaid = { state = ["open", "failed"], paid_at = "$null" }
+paid = { state = "paid" }
+amount = "total"
+currency = "money"
 cancel = { state = "void", closed_at = "$now", note = "$null" }
 expires_at = "pay_until"
 created_at = { column = "born", time = "epoch_seconds" }
@@ -159,6 +166,7 @@ name = "invoice"
 table = "shop.invoice"
 order = "sale_no"
 where = { kind = [1, 2], voided_at = "$null" }
+paid_at = "settled"
 [reservation]
 table = "shop.sale_line"
 key = ["sale_no", "place"]
@@ -188,6 +196,8 @@ fn depot() -> Vec<TableInfo> {
                 ("note", "text"),
                 ("pay_until", local),
                 ("born", "bigint"),
+                ("total", "numeric(10,2)"),
+                ("money", "text"),
                 ("captured", "boolean"),
             ]),
         ),
@@ -202,7 +212,11 @@ fn depot() -> Vec<TableInfo> {
                 ("weight", "numeric(12,3)"),
             ]),
         ),
-        table("shop", "invoice", columns(&[("sale_no", "integer"), ("kind", "integer"), ("voided_at", local)])),
+        table(
+            "shop",
+            "invoice",
+            columns(&[("sale_no", "integer"), ("kind", "integer"), ("voided_at", local), ("settled", local)]),
+        ),
         table(
             "shop",
             "shelf",

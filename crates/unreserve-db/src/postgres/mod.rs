@@ -6,6 +6,7 @@ mod connect;
 mod duty;
 mod errors;
 mod explain;
+mod figures;
 mod fragments;
 #[cfg(test)]
 mod golden;
@@ -41,9 +42,9 @@ use unreserve_engine::ledger::{
 use unreserve_engine::model::{BatchId, Holder, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, Held, InstallState, Ledger, Leftovers,
-    LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, StockHoldings, Surveyed, Vitals,
-    VitalsQuery, read_for,
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, Figures, FiguresQuery, Held,
+    InstallState, Ledger, Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo,
+    StockHoldings, Surveyed, Vitals, VitalsQuery, read_for,
 };
 use values::{Parameters, only_row, read, read_count, read_own_instant};
 
@@ -310,6 +311,10 @@ impl CheckedShop for CheckedPgShop {
 
     fn stock_holdings(&mut self, read_max: u32) -> Answer<'_, StockHoldings> {
         Box::pin(holding::stock_holdings(&mut self.link, (&self.plan, &self.statements), read_max))
+    }
+
+    fn figures<'a>(&'a mut self, query: &'a FiguresQuery) -> Answer<'a, Figures> {
+        Box::pin(figures::ask(&mut self.link, &self.plan, query))
     }
 
     fn acquire<'a>(&'a mut self, holder: &'a Holder, start: &'a SweepStart) -> Answer<'a, Acquired> {

@@ -22,14 +22,15 @@ WHERE s.profile = $1::text AND s.started_at >= timestamptz 'epoch' + $2::bigint 
 GROUP BY 1";
 
 /// The batches of the span. A sweep may begin the day before; the index is that of the sweeps' beginnings.
-const BATCHES: &str = "unreserve.sweep AS s JOIN unreserve.batch AS b ON b.sweep_id = s.sweep_id
+pub(super) const BATCHES: &str = "unreserve.sweep AS s JOIN unreserve.batch AS b ON b.sweep_id = s.sweep_id
      AND b.at >= timestamptz 'epoch' + $2::bigint * interval '1 microsecond' AND b.at < timestamptz 'epoch' + $3::bigint * interval '1 microsecond'";
 
-const OF_SPAN: &str = "s.profile = $1::text AND s.started_at >= timestamptz 'epoch' + $2::bigint * interval '1 microsecond' - interval '1 day'
+/// That they are of the span and of the profile.
+pub(super) const OF_SPAN: &str = "s.profile = $1::text AND s.started_at >= timestamptz 'epoch' + $2::bigint * interval '1 microsecond' - interval '1 day'
   AND s.started_at < timestamptz 'epoch' + $3::bigint * interval '1 microsecond'";
 
 /// No sum is told beyond this: it would not fit.
-const MOST: i64 = 9_000_000_000_000_000_000;
+pub(super) const MOST: i64 = 9_000_000_000_000_000_000;
 
 const RELEASES: &str = "JOIN unreserve.entry AS e ON e.batch_id = b.batch_id AND e.kind = 'release'";
 

@@ -20,13 +20,15 @@ CREATE TABLE drops_dropproduct (
 );
 
 CREATE TABLE orders_order (
-    order_id       char(32)    NOT NULL PRIMARY KEY,
-    order_number   varchar(50) NOT NULL UNIQUE,
-    order_status   varchar(20) NOT NULL,
-    payment_status varchar(20) NOT NULL,
-    created_at     datetime    NOT NULL,
-    updated_at     datetime    NOT NULL
+    order_id       char(32)       NOT NULL PRIMARY KEY,
+    order_number   varchar(50)    NOT NULL UNIQUE,
+    order_status   varchar(20)    NOT NULL,
+    payment_status varchar(20)    NOT NULL,
+    total_amount   decimal(10, 2) NOT NULL DEFAULT 0,
+    created_at     datetime       NOT NULL,
+    updated_at     datetime       NOT NULL
 );
+CREATE INDEX orders_order_created_at ON orders_order (created_at);
 
 CREATE TABLE orders_payment (
     payment_id             char(32)     NOT NULL PRIMARY KEY,
@@ -82,8 +84,8 @@ FROM json_each('[
     ["M-11", "pending_payment", "pending",   22]
 ]') AS j;
 
-INSERT INTO orders_order (order_id, order_number, order_status, payment_status, created_at, updated_at)
-SELECT c.order_id, c.number, c.order_status, c.payment_status, strftime('%Y-%m-%d %H:%M:%f', n.at, -c.minutes || ' minutes') || '000',
+INSERT INTO orders_order (order_id, order_number, order_status, payment_status, total_amount, created_at, updated_at)
+SELECT c.order_id, c.number, c.order_status, c.payment_status, 9.9 + c.minutes * 7 % 60, strftime('%Y-%m-%d %H:%M:%f', n.at, -c.minutes || ' minutes') || '000',
        strftime('%Y-%m-%d %H:%M:%f', n.at, -c.minutes || ' minutes') || '000'
 FROM demo_case AS c, demo_now AS n;
 
@@ -123,16 +125,19 @@ SELECT n, draw, kind, 1 + (n / 7) % 3 AS items,
        printf('%08x%04x4a44b44c%012x', n * 2654435761 % 4294967296, n % 65536, n * 7919) AS order_id,
        -- Seconds since the order.
        CASE kind WHEN 'waiting' THEN 20 + n * 131 % 780 WHEN 'expired' THEN 960 + n * 7321 % 250000 WHEN 'late' THEN 960 + n * 733 % 7200
-                 WHEN 'leaked' THEN 2000 + n * 977 % 90000 WHEN 'unfulfilled' THEN 960 + n * 733 % 3600 ELSE 90000 + n * 7919 % 30000000 END AS age
+                 WHEN 'leaked' THEN 2000 + n * 977 % 90000 WHEN 'unfulfilled' THEN 960 + n * 733 % 3600
+                 ELSE 7200 + n * 7919 % CASE WHEN n % 3 > 0 THEN 1000000 ELSE 30000000 END END AS age,
+       -- Seconds from the order to its payment.
+       15 + n * 8191 % 780 * (n % 7) / 6 AS paid_after
 FROM sorted;
 
-INSERT INTO orders_order (order_id, order_number, order_status, payment_status, created_at, updated_at)
+INSERT INTO orders_order (order_id, order_number, order_status, payment_status, total_amount, created_at, updated_at)
 SELECT o.order_id, printf('D-%d', 1000 + o.n),
        CASE o.kind WHEN 'paid' THEN 'delivered' WHEN 'unfulfilled' THEN 'processing' WHEN 'leaked' THEN 'cancelled' WHEN 'cancelled' THEN 'cancelled'
                    ELSE 'pending_payment' END,
        CASE WHEN o.kind IN ('paid', 'unfulfilled') THEN 'paid' WHEN o.kind IN ('leaked', 'cancelled') THEN 'cancelled'
             WHEN o.kind = 'expired' AND o.draw > 78 THEN 'failed' ELSE 'pending' END,
-       strftime('%Y-%m-%d %H:%M:%f', t.at, -o.age || ' seconds') || '000', strftime('%Y-%m-%d %H:%M:%f', t.at, -o.age || ' seconds') || '000'
+       (990 + o.n * 7919 % 9000) / 100.0, strftime('%Y-%m-%d %H:%M:%f', t.at, -o.age || ' seconds') || '000', strftime('%Y-%m-%d %H:%M:%f', t.at, -o.age || ' seconds') || '000'
 FROM demo_order AS o, demo_now AS t;
 
 INSERT INTO orders_inventoryreservation
@@ -140,7 +145,7 @@ SELECT printf('%08x%04x4a55b55c%012x', (o.n * 4 + k.value) * 2654435761 % 429496
        CASE WHEN (o.n + k.value) % 9 < 7 THEN 6 + (o.n + k.value) % 9 END, CASE WHEN (o.n + k.value) % 9 > 6 THEN (o.n + k.value) % 9 - 4 END,
        'checkout', 1 + (o.n + k.value) / 5 % 3, strftime('%Y-%m-%d %H:%M:%f', t.at, (900 - o.age) || ' seconds') || '000',
        o.kind NOT IN ('paid', 'cancelled'),
-       CASE o.kind WHEN 'paid' THEN strftime('%Y-%m-%d %H:%M:%f', t.at, (120 - o.age) || ' seconds') || '000' END,
+       CASE o.kind WHEN 'paid' THEN strftime('%Y-%m-%d %H:%M:%f', t.at, (o.paid_after + 5 - o.age) || ' seconds') || '000' END,
        CASE o.kind WHEN 'cancelled' THEN strftime('%Y-%m-%d %H:%M:%f', t.at, (1200 - o.age) || ' seconds') || '000' END,
        strftime('%Y-%m-%d %H:%M:%f', t.at, -o.age || ' seconds') || '000'
 FROM demo_order AS o JOIN json_each('[1, 2, 3]') AS k ON k.value <= o.items, demo_now AS t
@@ -149,7 +154,7 @@ WHERE o.kind <> 'empty';
 INSERT INTO orders_payment
 SELECT printf('%08x%04x4a66b66c%012x', o.n * 2654435761 % 4294967296, o.n % 65536, o.n * 7919), o.order_id,
        CASE WHEN o.kind = 'expired' THEN 'failed' ELSE 'succeeded' END, printf('demo_d_%d', 1000 + o.n),
-       strftime('%Y-%m-%d %H:%M:%f', t.at, (60 - o.age) || ' seconds') || '000'
+       strftime('%Y-%m-%d %H:%M:%f', t.at, (o.paid_after - o.age) || ' seconds') || '000'
 FROM demo_order AS o, demo_now AS t
 WHERE o.kind IN ('paid', 'late', 'unfulfilled') OR o.kind = 'expired' AND o.draw > 78;
 

@@ -51,7 +51,7 @@ impl<'a> Writer<'a> {
         Statement { name: self.name, sql: format!("/* unreserve {} */\n{body}", self.name), constants: self.constants }
     }
 
-    fn constant(&mut self, constant: Constant) -> String {
+    pub(super) fn constant(&mut self, constant: Constant) -> String {
         let known = self.constants.iter().position(|other| *other == constant);
         let index = known.unwrap_or_else(|| {
             self.constants.push(constant);
@@ -248,18 +248,7 @@ impl<'a> Writer<'a> {
 
     /// A quantity or counter in the smallest unit; NULL where it is no number or has more decimals than the profile keeps.
     pub(super) fn quantity(&self, alias: &str, column: &Column) -> String {
-        let column = format!("{alias}.{}", quoted(&column.name));
-        match self.plan.reservation.scale {
-            0 => format!("CASE WHEN typeof({column}) = 'integer' THEN {column} END"),
-            scale => {
-                let text = format!("printf('%.{scale}f', {column})");
-                // The value must be the very one that so many decimals stand for; beyond 10¹² it has not that many.
-                format!(
-                    "CASE WHEN typeof({column}) IN ('integer', 'real') AND {column} BETWEEN -1000000000000 AND 1000000000000\n  \
-                     AND CAST({text} AS NUMERIC) = {column} THEN CAST(replace({text}, '.', '') AS INTEGER) END"
-                )
-            }
-        }
+        units(&format!("{alias}.{}", quoted(&column.name)), self.plan.reservation.scale)
     }
 
     /// `"column" = value` for each.
@@ -278,13 +267,32 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// A number in its smallest unit, of which so many digits stand behind the point; NULL where it is none, or has more.
+pub(super) fn units(column: &str, scale: u8) -> String {
+    match scale {
+        0 => format!("CASE WHEN typeof({column}) = 'integer' THEN {column} END"),
+        scale => {
+            let text = format!("printf('%.{scale}f', {column})");
+            // The value must be the very one that so many decimals stand for; beyond 10¹² it has not that many.
+            format!(
+                "CASE WHEN typeof({column}) IN ('integer', 'real') AND {column} BETWEEN -1000000000000 AND 1000000000000\n  \
+                 AND CAST({text} AS NUMERIC) = {column} THEN CAST(replace({text}, '.', '') AS INTEGER) END"
+            )
+        }
+    }
+}
+
 /// 9999-12-31T23:59:59.999Z, where the calendar of the date functions ends.
 const MILLIS_LAST: i64 = 253_402_300_799_999;
 
 /// The place of a time column on the line of time, in milliseconds; NULL where the value is not of the form the plan says,
 /// so that it is never due. The kind of each value is asked for, since a number always sorts before a text.
 pub(super) fn instant(home: ExpiryHome, column: &Column, encoding: &TimeEncoding) -> String {
-    let column = format!("{}.{}", alias(home), quoted(&column.name));
+    instant_of(&format!("{}.{}", alias(home), quoted(&column.name)), encoding)
+}
+
+/// The same of any column.
+pub(super) fn instant_of(column: &str, encoding: &TimeEncoding) -> String {
     match encoding {
         // The bounds keep seconds out of milliseconds, milliseconds out of seconds, and 0 from meaning 1970.
         TimeEncoding::EpochSeconds => {
@@ -297,8 +305,8 @@ pub(super) fn instant(home: ExpiryHome, column: &Column, encoding: &TimeEncoding
                 "CASE WHEN typeof({column}) = 'integer' AND {column} BETWEEN 100000000000 AND {MILLIS_LAST} THEN {column} END"
             )
         }
-        TimeEncoding::Instant => text_instant(&column, &Zone::Utc),
-        TimeEncoding::DateTime(zone) | TimeEncoding::Text { zone, .. } => text_instant(&column, zone),
+        TimeEncoding::Instant => text_instant(column, &Zone::Utc),
+        TimeEncoding::DateTime(zone) | TimeEncoding::Text { zone, .. } => text_instant(column, zone),
     }
 }
 

@@ -7,6 +7,7 @@ mod connect;
 pub mod demo;
 mod errors;
 mod explain;
+mod figures;
 mod fragments;
 mod grants;
 mod health;
@@ -36,9 +37,9 @@ use unreserve_engine::ledger::{
 use unreserve_engine::model::{BatchId, Holder, Key, LockedPage, StockRef, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan, Schema, SchemaRequest};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, GuardedOrder, Held, InstallState,
-    Ledger, Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, StockHoldings, Surveyed,
-    Vitals, VitalsQuery, read_for,
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, Figures, FiguresQuery, GuardedOrder,
+    Held, InstallState, Ledger, Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo,
+    StockHoldings, Surveyed, Vitals, VitalsQuery, read_for,
 };
 use values::{Parameters, instant, only_row, read, read_count, read_instant};
 
@@ -372,6 +373,10 @@ impl CheckedShop for CheckedSqliteShop {
 
     fn stock_holdings(&mut self, read_max: u32) -> Answer<'_, StockHoldings> {
         Box::pin(holding::stock_holdings(&mut self.link, (&self.plan, &self.statements), read_max))
+    }
+
+    fn figures<'a>(&'a mut self, query: &'a FiguresQuery) -> Answer<'a, Figures> {
+        Box::pin(figures::ask(&mut self.link, &self.plan, query))
     }
 
     fn acquire<'a>(&'a mut self, holder: &'a Holder, start: &'a SweepStart) -> Answer<'a, Acquired> {

@@ -421,6 +421,7 @@ fn explain_reservations(plan: &Plan) -> Statement {
 
 #[cfg(test)]
 mod tests {
+    use super::super::figures;
     use unreserve_engine::plan::{ColumnInfo, Policy, Schema, TableInfo, TableName, resolve};
     use unreserve_engine::profile::{check, parse};
 
@@ -460,9 +461,17 @@ mod tests {
             table("drops_dropproduct", &[id, reserved, updated_at]),
             table(
                 "orders_order",
-                &[order_id, text("order_number"), text("order_status"), text("payment_status"), updated_at],
+                &[
+                    order_id,
+                    text("order_number"),
+                    text("order_status"),
+                    text("payment_status"),
+                    ("total_amount", "decimal(10,2)", Kind::Decimal),
+                    date("created_at"),
+                    updated_at,
+                ],
             ),
-            table("orders_payment", &[order_id, text("status")]),
+            table("orders_payment", &[order_id, text("status"), date("created_at")]),
             table(
                 "orders_inventoryreservation",
                 &[
@@ -474,6 +483,7 @@ mod tests {
                     date("expires_at"),
                     date("created_at"),
                     date("cancelled_at"),
+                    date("fulfilled_at"),
                     ("is_active", "bool", Kind::Boolean),
                 ],
             ),
@@ -485,10 +495,11 @@ mod tests {
 
     #[test]
     fn the_statements_of_the_malikli_shop() {
-        let statements = render(&malikli(), true);
-        let looks = super::super::holding::statements(&malikli());
+        let plan = malikli();
+        let (statements, figures) = (render(&plan, true), figures::render(&plan));
+        let looks = super::super::holding::statements(&plan);
         let mut text = String::new();
-        for statement in statements.all().into_iter().chain(&looks) {
+        for statement in statements.all().into_iter().chain(&looks).chain(figures.all()) {
             text.push_str(&format!("{}\n-- {:?}\n\n", statement.sql, statement.constants));
         }
         insta::assert_snapshot!(text);
@@ -496,8 +507,12 @@ mod tests {
 
     #[test]
     fn every_parameter_that_a_statement_names_has_a_place() {
-        let looks = super::super::holding::statements(&malikli());
-        for statement in render(&malikli(), true).all().into_iter().chain(&looks) {
+        let plan = malikli();
+        let (statements, figures) = (render(&plan, true), figures::render(&plan));
+        let looks = super::super::holding::statements(&plan);
+        let first = statements.all().into_iter().chain(&looks).map(|statement| (statement, 1));
+        // What is given to these is the same for all, so one or the other may be left out.
+        for (statement, first) in first.chain(figures.all().map(|statement| (statement, figures::GIVEN + 1))) {
             let numbers: Vec<usize> = statement
                 .sql
                 .split('?')
@@ -505,7 +520,7 @@ mod tests {
                 .filter_map(|rest| rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok())
                 .collect();
             let last = numbers.iter().copied().max().unwrap_or(0);
-            let named = (1..=last).all(|number| numbers.contains(&number));
+            let named = (first..=last).all(|number| numbers.contains(&number));
             assert!(named && last >= statement.constants.len(), "{}", statement.sql);
         }
     }

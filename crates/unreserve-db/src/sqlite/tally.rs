@@ -18,11 +18,12 @@ FROM unreserve_sweep AS s LEFT JOIN unreserve_sweep_end AS e ON e.sweep_id = s.s
 WHERE s.profile = ?1 AND s.started_at >= ?2 AND s.started_at < ?3 GROUP BY 1";
 
 /// The batches of the span. A sweep may begin the day before.
-const BATCHES: &str = "unreserve_sweep AS s JOIN unreserve_batch AS b ON b.sweep_id = s.sweep_id AND s.profile = ?1
+pub(super) const BATCHES: &str =
+    "unreserve_sweep AS s JOIN unreserve_batch AS b ON b.sweep_id = s.sweep_id AND s.profile = ?1
     AND s.started_at >= ?2 - 86400000 AND s.started_at < ?3 AND b.committed_at >= ?2 AND b.committed_at < ?3";
 
 /// No sum is told beyond this: it would not fit.
-const MOST: i64 = 9_000_000_000_000_000_000;
+pub(super) const MOST: i64 = 9_000_000_000_000_000_000;
 
 const RELEASES: &str = "JOIN unreserve_entry AS e ON e.batch_id = b.batch_id AND e.kind = 'release'";
 

@@ -1,6 +1,7 @@
 //! Resolves a profile against the live schema: every name is looked up, every type is compared.
 
 mod columns;
+mod figures;
 mod times;
 
 use std::time::Duration;
@@ -16,9 +17,22 @@ use crate::profile::{
     ExpiryHome, Problem, Problems, Profile, ReleaseAct, SetValue, Sets, StockSection, Text, TimeColumn,
 };
 
-/// The tables and values that [`resolve`] will want to see.
+/// The tables and values that [`resolve`] will want to see, with what advice and the report need.
 #[must_use]
 pub fn request(profile: &Profile) -> SchemaRequest {
+    let sweep = sweep_request(profile);
+    let mut samples = sweep.samples;
+    for place in figures::samples(profile) {
+        if !samples.contains(&place) {
+            samples.push(place);
+        }
+    }
+    SchemaRequest { samples, indexes: true, ..sweep }
+}
+
+/// The same, as far as a sweep needs it.
+#[must_use]
+pub fn sweep_request(profile: &Profile) -> SchemaRequest {
     let mut tables: Vec<TableName> = Vec::new();
     let guards = profile.guards.iter().filter_map(|guard| guard.table.as_ref());
     let stock = profile.stock.iter().map(|stock| &stock.table);
@@ -45,7 +59,7 @@ pub fn request(profile: &Profile) -> SchemaRequest {
     for stock in &profile.stock {
         stamps(&stock.table, &stock.set);
     }
-    SchemaRequest { tables, samples, indexes: true }
+    SchemaRequest { tables, samples, indexes: false }
 }
 
 /// Resolves a profile.
@@ -59,13 +73,15 @@ pub fn resolve(profile: &Profile, schema: &Schema, policy: Policy) -> Result<Pla
     let (Some(order), Some(reservation)) = (order, reservation) else {
         return Err(Problems(resolver.problems));
     };
+    let due = resolve_due(&mut resolver, profile, policy, (order, reservation));
     let plan = Plan {
         profile: profile.name.clone(),
         order: resolve_order(&mut resolver, profile, order),
         guards: resolve_guards(&mut resolver, profile, order),
         reservation: resolve_reservation(&mut resolver, profile, reservation),
         stock: resolve_stock(&mut resolver, profile, reservation),
-        due: resolve_due(&mut resolver, profile, policy, (order, reservation)),
+        figures: figures::resolve(profile, schema, &due, (order, reservation)),
+        due,
     };
     if resolver.problems.is_empty() { Ok(plan) } else { Err(Problems(resolver.problems)) }
 }

@@ -3,6 +3,7 @@
 use super::condition::{Assignment, Condition};
 use super::due::Due;
 use super::effect::{ReleasePlan, StockPlan};
+use super::figures::FiguresPlan;
 use super::schema::Kind;
 
 /// A table that exists.
@@ -87,4 +88,6 @@ pub struct Plan {
     pub stock: Vec<StockPlan>,
     /// What counts as expired.
     pub due: Due,
+    /// What the report reads.
+    pub figures: FiguresPlan,
 }

@@ -65,6 +65,7 @@ pub fn check(file: ProfileFile) -> Result<Profile, Problems> {
         );
     }
     check_guards(&file.guard, &mut problems);
+    check_reported(&file, &mut problems);
     check_reservation(&file.reservation, &mut problems);
     for (index, stock) in file.stock.iter().enumerate() {
         check_stock(stock, &mut problems);
@@ -136,6 +137,48 @@ fn check_guards(guards: &[GuardSection], problems: &mut Vec<Problem>) {
                     .hint("add table = \"…\", or leave `order` out to test the order's own columns"),
             ),
             _ => {}
+        }
+    }
+}
+
+/// What only the report reads.
+fn check_reported(file: &ProfileFile, problems: &mut Vec<Problem>) {
+    let order = &file.order;
+    let mut paid_at = order.paid_at.iter().chain(file.guard.iter().filter_map(|guard| guard.paid_at.as_ref()));
+    if let (Some(first), true) = (paid_at.next(), order.created_at.is_none()) {
+        problems.push(
+            Problem::at(first.column.span(), "`paid_at` tells nothing without `order.created_at` to count from")
+                .hint("add created_at = \"…\" under [order], or leave `paid_at` out"),
+        );
+    }
+    if let Some(second) = paid_at.next() {
+        problems.push(
+            Problem::at(second.column.span(), "`paid_at` is named twice")
+                .hint("name it once: under [order], or under the guard whose rows tell it"),
+        );
+    }
+    if let (Some(amount), true) = (&order.amount, order.amount_scale > 6) {
+        let message = format!("`amount_scale` is {}, at most 6 is allowed", order.amount_scale);
+        problems.push(Problem::at(amount.span(), message));
+    }
+    let currency = order.currency.as_ref().or(order.currency_code.as_ref());
+    if let (Some(currency), None) = (currency, &order.amount) {
+        problems.push(
+            Problem::at(currency.span(), "a currency is named, but no `amount`")
+                .hint("add amount = \"…\" under [order]"),
+        );
+    }
+    if let Some(code) = &order.currency_code {
+        if order.currency.is_some() {
+            problems.push(
+                Problem::at(code.span(), "`currency_code` has no meaning beside `currency`, which names a column")
+                    .hint("leave one of the two out"),
+            );
+        }
+        let text = code.get_ref();
+        if text.is_empty() || text.len() > 10 || !text.chars().all(|letter| letter.is_ascii_alphanumeric()) {
+            let message = format!("`currency_code` is `{text}`: 1 to 10 letters and digits are allowed, such as `EUR`");
+            problems.push(Problem::at(code.span(), message));
         }
     }
 }
@@ -235,4 +278,59 @@ fn expiry(file: &ProfileFile, problems: &mut Vec<Problem>) -> Expiry {
         );
     }
     Expiry { expires_at, created_at, timeout }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::parse;
+
+    const PROFILE: &str = r#"
+name = "x"
+[order]
+table = "orders"
+key = "id"
+unpaid = { state = 1 }
+ORDER
+[[guard]]
+name = "payment"
+table = "payments"
+order = "order_id"
+where = { state = 1 }
+GUARD
+[reservation]
+table = "held"
+key = "id"
+order = "order_id"
+quantity = "pieces"
+expires_at = "until"
+release = "delete"
+"#;
+
+    fn told(order: &str, guard: &str) -> Vec<String> {
+        let text = PROFILE.replace("ORDER", order).replace("GUARD", guard);
+        match check(parse(&text).unwrap()) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.0.into_iter().map(|problem| problem.message).collect(),
+        }
+    }
+
+    #[test]
+    fn what_only_the_report_reads_must_make_sense_by_itself() {
+        let paid = "paid_at = \"paid\"";
+        assert_eq!(told("created_at = \"made\"", paid), [""; 0]);
+        assert_eq!(told("amount = \"total\"\namount_scale = 6\ncurrency_code = \"EUR\"", ""), [""; 0]);
+        for (order, guard, says) in [
+            ("", paid, "`paid_at` tells nothing without `order.created_at`"),
+            (paid, "", "`paid_at` tells nothing"),
+            ("created_at = \"made\"\npaid_at = \"paid\"", paid, "`paid_at` is named twice"),
+            ("amount = \"total\"\namount_scale = 7", "", "`amount_scale` is 7, at most 6"),
+            ("currency = \"money\"", "", "a currency is named, but no `amount`"),
+            ("amount = \"total\"\ncurrency_code = \"E R\"", "", "`currency_code` is `E R`"),
+            ("amount = \"total\"\ncurrency = \"money\"\ncurrency_code = \"EUR\"", "", "no meaning beside `currency`"),
+        ] {
+            let told = told(order, guard);
+            assert!(told.len() == 1 && told[0].contains(says), "{order} {guard}: {told:?}");
+        }
+    }
 }

@@ -52,6 +52,25 @@ pub struct OrderSection {
     pub expires_at: Option<TimeColumn>,
     /// The column with the instant of creation, where it stands on the order.
     pub created_at: Option<TimeColumn>,
+    /// The statuses that mean paid.
+    #[serde(default)]
+    pub paid: Conditions,
+    /// The column with the instant of payment, where it stands on the order.
+    pub paid_at: Option<TimeColumn>,
+    /// The column with what the order is worth.
+    pub amount: Option<Text>,
+    /// The digits of an amount after the decimal point.
+    #[serde(default = "amount_scale")]
+    pub amount_scale: u8,
+    /// The column with the currency of the amount.
+    pub currency: Option<Text>,
+    /// The currency of every amount.
+    pub currency_code: Option<Text>,
+}
+
+/// Most currencies have a hundred small units.
+fn amount_scale() -> u8 {
+    2
 }
 
 /// `[[guard]]`
@@ -67,6 +86,8 @@ pub struct GuardSection {
     /// What a row must hold to protect its order.
     #[serde(rename = "where")]
     pub conditions: Conditions,
+    /// The column of its row with the instant of payment.
+    pub paid_at: Option<TimeColumn>,
 }
 
 /// `[reservation]`
@@ -93,6 +114,9 @@ pub struct ReservationSection {
     /// What a row holds while it holds stock.
     #[serde(default)]
     pub active: Conditions,
+    /// What a row holds once its stock was sold.
+    #[serde(default)]
+    pub fulfilled: Conditions,
     /// What a release does to the row.
     pub release: ReleaseAct,
 }
@@ -173,7 +197,29 @@ pub const FIELDS: &[FieldDoc] = &[
     ),
     field("order.cancel", "optional", "What cancelling writes to the order. Without it orders are never written."),
     field("order.expires_at", "optional", "The column with the instant of expiry, where it stands on the order."),
-    field("order.created_at", "optional", "The column with the instant of creation, where it stands on the order."),
+    field(
+        "order.created_at",
+        "optional",
+        "The column with the instant of the order's creation. `report` counts orders by it; expiry is counted from it where the reservation has no `created_at`.",
+    ),
+    field(
+        "order.paid",
+        "optional",
+        "Columns and the values that mean paid, also where the money was given back later. Only `report` reads it: to count paid orders.",
+    ),
+    field(
+        "order.paid_at",
+        "optional",
+        "The column with the instant of payment, where it stands on the order; NULL while it is not paid. Only `report` reads it: to tell the time from order to payment. It needs `order.created_at`.",
+    ),
+    field(
+        "order.amount",
+        "optional",
+        "The column with what the order is worth: a decimal number, or a whole number of the smallest unit (cents). Only `report` reads it.",
+    ),
+    field("order.amount_scale", "default: 2", "Digits of an amount after the decimal point, 0 to 6."),
+    field("order.currency", "optional", "The column with the amount's currency."),
+    field("order.currency_code", "optional", "The currency of every amount, such as `EUR`, where no column says it."),
     field(
         "guard",
         "optional, repeated",
@@ -183,6 +229,11 @@ pub const FIELDS: &[FieldDoc] = &[
     field("guard.table", "default: the order's table", "The table whose rows are the evidence."),
     field("guard.order", "required with `guard.table`", "The column of that table that holds the order's key."),
     field("guard.where", "required", "Columns and values; a row that holds all of them protects its order."),
+    field(
+        "guard.paid_at",
+        "optional",
+        "The column of that row with the instant of payment; where an order has several such rows, the earliest counts. Only `report` reads it, and only one guard may name it.",
+    ),
     field("reservation.table", "required", "The reservations' table."),
     field("reservation.key", "required", "Its key column, or a list of columns."),
     field("reservation.order", "required", "The column that holds the order's key."),
@@ -211,6 +262,11 @@ pub const FIELDS: &[FieldDoc] = &[
         "reservation.active",
         "optional",
         "Columns and the values that mean the row still holds stock. Without it every row does.",
+    ),
+    field(
+        "reservation.fulfilled",
+        "optional",
+        "Columns and the values that mean the row's stock was sold. Only `report` reads it: to tell fulfilled reservations from others that the shop ended itself.",
     ),
     field(
         "reservation.release",

@@ -2,12 +2,14 @@
 
 mod error;
 mod explanation;
+mod figures;
 mod holding;
 mod port;
 mod vitals;
 
 pub use error::{ShopError, ShopErrorKind};
 pub use explanation::{ConditionValueSeen, Explanation, GuardSeen, OrderName, ReservationSeen};
+pub use figures::{CancelledValue, Figures, FiguresQuery, OrdersMade, Part, PaymentTimes, ReservationsMade};
 pub use holding::{Difference, HELD_MINUTES, Held, HeldSum, StockHolding, StockHoldings};
 pub use port::{
     Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Committed, GuardedOrder, InstallState, Ledger,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::error::ShopError;
 use super::explanation::Explanation;
+use super::figures::{Figures, FiguresQuery};
 use super::holding::{Held, StockHoldings};
 use super::vitals::{Vitals, VitalsQuery};
 use crate::ledger::{
@@ -274,6 +275,10 @@ pub trait CheckedShop: Ledger {
     /// What is held of each stock row, and its counters; at most `read_max` active reservations are read, and as many
     /// counters. Their order is the database's.
     fn stock_holdings(&mut self, read_max: u32) -> Answer<'_, StockHoldings>;
+
+    /// What the shop's own tables tell of some days, in bounded reads. A part that cannot be answered is told so, and the
+    /// others are answered all the same.
+    fn figures<'a>(&'a mut self, query: &'a FiguresQuery) -> Answer<'a, Figures>;
 
     /// Becomes the one that sweeps, and writes that the sweep began. Waits for a batch of ours whose commit is still
     /// under way, so that the ledger's answer afterwards is final.

@@ -143,7 +143,8 @@ mod tests {
     use super::*;
     use crate::model::ActiveReservation;
     use crate::plan::{
-        Column, Due, Kind, OrderPlan, ReleasePlan, ReservationPlan, StockPlan, Table, TimeEncoding, TimePlan,
+        Column, Due, FiguresPlan, Kind, OrderPlan, ReleasePlan, ReservationPlan, StockPlan, Table, TimeEncoding,
+        TimePlan,
     };
     use crate::profile::ExpiryHome;
 
@@ -184,6 +185,7 @@ mod tests {
                 set: Vec::new(),
             }],
             due: Due { time, after: Duration::ZERO, created_at: None },
+            figures: FiguresPlan::default(),
         }
     }
 

@@ -8,6 +8,7 @@ pub mod commit;
 pub mod duty;
 pub mod errors;
 pub mod fence;
+pub mod figures;
 pub mod guards;
 pub mod holding;
 pub mod ledger;
@@ -66,6 +67,10 @@ macro_rules! conformance_group {
             fence::whoever_was_taken_over_can_write_nothing_more,
             fence::the_lease_of_a_dead_process_in_the_same_place_is_free,
             fence::closing_a_sweep_lets_the_next_one_in,
+            figures::counts_what_was_made_in_these_days_and_what_became_of_it,
+            figures::reads_no_more_rows_than_were_allowed,
+            figures::asks_for_nothing_that_the_profile_does_not_name,
+            figures::reads_amounts_keys_and_times_of_another_shape,
             guards::a_stock_row_that_changed_is_not_written,
             guards::a_reservation_that_ended_is_not_released_again,
             guards::a_reservation_that_has_not_expired_is_not_released,

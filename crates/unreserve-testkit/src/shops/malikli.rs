@@ -79,6 +79,8 @@ fn orders() -> Table {
             Column::new("order_number", ColumnKind::Varchar(50)),
             Column::new("order_status", ColumnKind::Varchar(50)),
             Column::new("payment_status", ColumnKind::Varchar(50)),
+            // Only the report reads it.
+            Column::nullable("total_amount", ColumnKind::Decimal(10, 2)),
             Column::new("created_at", ColumnKind::Instant),
             Column::new("updated_at", ColumnKind::Instant),
         ],
@@ -121,6 +123,8 @@ fn payments() -> Table {
             Column::new("order_id", ColumnKind::Uuid),
             Column::new("status", ColumnKind::Varchar(50)),
             Column::new("gateway_transaction_id", ColumnKind::Varchar(255)),
+            // Only the report reads it.
+            Column::nullable("created_at", ColumnKind::Instant),
         ],
         key: vec!["id"],
         references: vec![Reference { column: "order_id", table: ORDERS, to: "order_id" }],

@@ -81,7 +81,9 @@ impl<'a> View<'a> {
         table.place(column).and_then(|place| row.get(place)).unwrap_or(NULL)
     }
 
-    fn all(&self, table: &TableState, row: &'a [Datum], conditions: &[Condition]) -> bool {
+    /// Whether a row holds all of these.
+    #[must_use]
+    pub(super) fn all(&self, table: &TableState, row: &'a [Datum], conditions: &[Condition]) -> bool {
         conditions.iter().all(|condition| {
             let value = self.cell(table, row, &condition.column.name);
             match &condition.test {
@@ -209,7 +211,13 @@ impl<'a> View<'a> {
             ExpiryHome::Order => (&self.plan.order.table.name, held.order),
         };
         let (_, table) = self.table(name)?;
-        Ok(match (self.cell(table, row, &time.column.name), &time.encoding) {
+        Ok(self.instant_of(table, row, time))
+    }
+
+    /// The instant that a column of a row holds, in microseconds.
+    #[must_use]
+    pub(super) fn instant_of(&self, table: &TableState, row: &'a [Datum], time: &TimePlan) -> Option<i64> {
+        match (self.cell(table, row, &time.column.name), &time.encoding) {
             (Datum::Instant(micros), TimeEncoding::DateTime(Zone::Offset(seconds))) => {
                 Some(micros.saturating_sub(i64::from(*seconds).saturating_mul(1_000_000)))
             }
@@ -219,7 +227,7 @@ impl<'a> View<'a> {
                 Some(count.saturating_mul(1_000))
             }
             _ => None,
-        })
+        }
     }
 
     /// When a reservation expires, timeout and grace included.

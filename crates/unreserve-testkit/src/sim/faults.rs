@@ -16,8 +16,9 @@ use unreserve_engine::model::{
 };
 use unreserve_engine::plan::{ClockEvidence, Plan};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, CheckedShop, Committed, Explanation, Held, Ledger, Leftovers, LockTest,
-    Outlook, Selection, ShopError, ShopErrorKind, ShopInfo, StockHoldings, StockWait, Surveyed, Vitals, VitalsQuery,
+    Acquired, Answer, Batch, BatchStart, CheckedShop, Committed, Explanation, Figures, FiguresQuery, Held, Ledger,
+    Leftovers, LockTest, Outlook, Selection, ShopError, ShopErrorKind, ShopInfo, StockHoldings, StockWait, Surveyed,
+    Vitals, VitalsQuery,
 };
 use unreserve_engine::sweep::Clock;
 
@@ -163,6 +164,10 @@ impl CheckedShop for Faulty<'_> {
 
     fn stock_holdings(&mut self, read_max: u32) -> Answer<'_, StockHoldings> {
         meets!(self, shop, stock_holdings(read_max))
+    }
+
+    fn figures<'a>(&'a mut self, query: &'a FiguresQuery) -> Answer<'a, Figures> {
+        meets!(self, shop, figures(query))
     }
 
     fn acquire<'a>(&'a mut self, holder: &'a Holder, start: &'a SweepStart) -> Answer<'a, Acquired> {

@@ -12,6 +12,7 @@ pub mod database;
 mod eval;
 pub mod executor;
 pub mod faults;
+mod figures;
 mod healing;
 mod holding;
 pub mod journal;

@@ -10,14 +10,15 @@ use unreserve_engine::ledger::{
 use unreserve_engine::model::{BatchId, Holder, Key, SweepId};
 use unreserve_engine::plan::{ClockEvidence, ColumnInfo, Plan, Schema, SchemaRequest, TableInfo};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, Held, InstallState, Ledger, Leftovers,
-    LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo, StockHoldings, Surveyed, Vitals,
-    VitalsQuery,
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, Figures, FiguresQuery, Held,
+    InstallState, Ledger, Leftovers, LockTest, Outlook, Selection, Shop, ShopError, ShopErrorKind, ShopInfo,
+    StockHoldings, Surveyed, Vitals, VitalsQuery,
 };
 
 use super::batch::{self, Unreadable, examine_orders, examine_reservations, stock_of};
 use super::database::Database;
 use super::eval::View;
+use super::figures::figures;
 use super::holding;
 use super::ledger;
 use super::link::Link;
@@ -341,6 +342,13 @@ impl CheckedShop for CheckedMemoryShop {
         Box::pin(async move {
             self.read("stock_holdings").await?;
             holding::stock_holdings(&self.view(&self.link.database.state()), read_max)
+        })
+    }
+
+    fn figures<'a>(&'a mut self, query: &'a FiguresQuery) -> Answer<'a, Figures> {
+        Box::pin(async move {
+            self.read("figures").await?;
+            figures(&self.view(&self.link.database.state()), query)
         })
     }
 

@@ -14,8 +14,9 @@ use unreserve_engine::ledger::{
 use unreserve_engine::model::{BatchId, Holder, SweepId};
 use unreserve_engine::plan::{ClockEvidence, Plan};
 use unreserve_engine::shop::{
-    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, Held, InstallState, Ledger, Leftovers,
-    LockTest, Outlook, Selection, ShopError, ShopErrorKind, ShopInfo, StockHoldings, Surveyed, Vitals, VitalsQuery,
+    Acquired, Answer, Batch, BatchStart, Capability, CheckedShop, Explanation, Figures, FiguresQuery, Held,
+    InstallState, Ledger, Leftovers, LockTest, Outlook, Selection, ShopError, ShopErrorKind, ShopInfo, StockHoldings,
+    Surveyed, Vitals, VitalsQuery,
 };
 use unreserve_engine::sweep::{Clock, Stop, SweepError};
 use unreserve_engine::watch::{Ended, Nudge, Opened, Post, Standing, Swept, Trouble, Watching, watch};
@@ -413,6 +414,10 @@ impl CheckedShop for Shop {
 
     fn explain<'a>(&'a mut self, _: &'a str, _: LockTest) -> Answer<'a, Option<Explanation>> {
         never("explain")
+    }
+
+    fn figures<'a>(&'a mut self, _: &'a FiguresQuery) -> Answer<'a, Figures> {
+        never("figures")
     }
 
     fn acquire<'a>(&'a mut self, _: &'a Holder, _: &'a SweepStart) -> Answer<'a, Acquired> {

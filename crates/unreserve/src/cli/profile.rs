@@ -2,6 +2,8 @@
 
 use serde_json::json;
 use unreserve_engine::plan::judge_clock;
+use unreserve_engine::profile::Problems;
+use unreserve_engine::shop::{FiguresQuery, InstallState};
 
 use crate::app::Context;
 use crate::cli::args::{Format, FormatArgs, ProfileArgs, ProfileCommand};
@@ -63,9 +65,20 @@ fn check(format: FormatArgs, context: &Context) -> Result<Exit, Failure> {
         let resolved = opening::resolve(&context.settings, shop.as_mut()).await?;
         let advice = index_advice(&context.settings, &resolved)?;
         let name = resolved.loaded.name.clone();
+        // A sweep goes on without what only the report reads; whoever checks the profile wants to know.
+        let unfit: Vec<_> = resolved.plan.figures.problems.iter().map(|(_, problem)| problem.clone()).collect();
+        if !unfit.is_empty() {
+            return Err(resolved.loaded.failure(&Problems(unfit)));
+        }
         let mut shop = opening::check(shop, resolved.plan).await?;
         let (evidence, _) = shop.look(1).await.map_err(|error| shop_failure(&error, "cannot judge the clocks"))?;
         let clock = judge_clock(&shop.plan().due, &evidence);
+        if info.installed == InstallState::Current {
+            // A span without a day: every statement of the report runs, and finds nothing.
+            let nothing = FiguresQuery { from: evidence.now, to: evidence.now, rows_max: 0 };
+            let tried = shop.figures(&nothing).await;
+            tried.map_err(|error| shop_failure(&error, "the report cannot read what the profile names"))?;
+        }
         let text = match format.format {
             Format::Json => named_json(
                 context.settings.shop.as_deref(),
