@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use unreserve_db::Options;
-use unreserve_engine::plan::{self, Plan, Policy, Schema, SchemaRequest};
+use unreserve_engine::plan::{self, Plan, Policy, Schema};
 use unreserve_engine::shop::{CheckedShop, Shop, ShopError, ShopErrorKind};
 use unreserve_engine::sweep::SweepError;
 use unreserve_engine::watch::Trouble;
@@ -64,12 +64,25 @@ pub(crate) struct Resolved {
 
 /// Resolves the profile against the live schema, with all that advice needs.
 pub(crate) async fn resolve(settings: &Settings, shop: &mut dyn Shop) -> Result<Resolved, Failure> {
-    resolve_with(settings, shop, true).await
+    resolve_with(settings, shop, Detail::Everything).await
 }
 
-async fn resolve_with(settings: &Settings, shop: &mut dyn Shop, indexes: bool) -> Result<Resolved, Failure> {
+/// How much of the live schema is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    /// With what advice and the report need.
+    Everything,
+    /// What a sweep needs.
+    Sweep,
+}
+
+async fn resolve_with(settings: &Settings, shop: &mut dyn Shop, detail: Detail) -> Result<Resolved, Failure> {
     let loaded = profiles::load(settings)?;
-    let schema = shop.schema(&SchemaRequest { indexes, ..plan::request(&loaded.profile) }).await;
+    let request = match detail {
+        Detail::Everything => plan::request(&loaded.profile),
+        Detail::Sweep => plan::sweep_request(&loaded.profile),
+    };
+    let schema = shop.schema(&request).await;
     let schema = schema.map_err(|error| shop_failure(&error, "cannot read the database's schema"))?;
     let policy = Policy {
         timeout: settings.timeout.as_ref().map(|timeout| timeout.value),
@@ -86,10 +99,19 @@ pub(crate) async fn open(settings: &Settings) -> Result<Box<dyn CheckedShop>, Fa
 
 /// The same, talking to the database so.
 pub(crate) async fn open_with(settings: &Settings, options: Options) -> Result<Box<dyn CheckedShop>, Failure> {
+    Box::pin(open_for(settings, options, Detail::Sweep)).await
+}
+
+/// The same with all that the report needs of the live schema.
+pub(crate) async fn open_whole(settings: &Settings) -> Result<Box<dyn CheckedShop>, Failure> {
+    Box::pin(open_for(settings, Options::default(), Detail::Everything)).await
+}
+
+async fn open_for(settings: &Settings, options: Options, detail: Detail) -> Result<Box<dyn CheckedShop>, Failure> {
     // The profile is read first: a slip in it needs no database to be told.
     profiles::load(settings)?;
     let mut shop = connect_with(settings, options).await?;
-    let resolved = resolve_with(settings, shop.as_mut(), false).await?;
+    let resolved = resolve_with(settings, shop.as_mut(), detail).await?;
     check(shop, resolved.plan).await
 }
 

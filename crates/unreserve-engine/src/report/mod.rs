@@ -2,6 +2,9 @@
 
 pub mod health;
 pub mod period;
+pub mod rate;
+pub mod shop_side;
 mod sweep_report;
+mod unknown;
 
 pub use sweep_report::{Change, SweepReport, report_dry, report_sweep};

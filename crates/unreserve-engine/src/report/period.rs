@@ -1,15 +1,22 @@
-//! What was given back over some days, from the ledger alone: the values that text, JSON and CSV show.
+//! What happened over some days, from the ledger and the shop: the values that text, JSON, CSV and HTML show.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde::Serialize;
 
+use super::shop_side::{ShopDay, ShopReport, ShopSide, report_shop};
 use crate::ledger::{DayTally, StockTally, Tally, TallyQuery};
-use crate::shop::Outlook;
+use crate::shop::{FiguresQuery, Outlook};
 
 /// More days are not reported at once.
 pub const DAYS_MAX: i64 = 366;
+
+/// No question to the shop reads more rows of a table.
+const ROWS_MAX: u32 = 1_000_000;
+
+/// The same where whoever reads for long may keep the shop from writing.
+const ROWS_MAX_ALONE: u32 = 200_000;
 
 /// So many stock rows are told.
 const STOCK_MAX: u32 = 10;
@@ -88,10 +95,19 @@ impl Days {
         let from = midnight(self.from).map_err(|_| DaysError::OutOfRange)?;
         Ok(TallyQuery { profile: profile.to_owned(), from, to: end, stock_max: STOCK_MAX })
     }
+
+    /// The same to ask the shop for. `single_writer` says that who reads for long may keep the shop from writing.
+    ///
+    /// # Errors
+    /// No calendar reaches so far.
+    pub fn shop_query(self, single_writer: bool) -> Result<FiguresQuery, DaysError> {
+        let TallyQuery { from, to, .. } = self.query("")?;
+        Ok(FiguresQuery { from, to, rows_max: if single_writer { ROWS_MAX_ALONE } else { ROWS_MAX } })
+    }
 }
 
 /// The day's number since 1970.
-fn number_of(day: Date) -> i64 {
+pub(super) fn number_of(day: Date) -> i64 {
     let seconds = day.to_zoned(TimeZone::UTC).map_or(0, |zoned| zoned.timestamp().as_second());
     seconds.div_euclid(86_400)
 }
@@ -135,9 +151,12 @@ pub struct Figures {
 pub struct DayReport {
     /// The day, in UTC.
     pub day: Date,
-    /// Its figures.
+    /// Its figures of the ledger.
     #[serde(flatten)]
     pub figures: Figures,
+    /// Its figures of the shop.
+    #[serde(flatten)]
+    pub shop: ShopDay,
 }
 
 /// One stock row.
@@ -171,6 +190,8 @@ pub struct PeriodReport {
     pub from: Date,
     /// The last day, in UTC.
     pub to: Date,
+    /// The database's now when it was made.
+    pub made_at: Timestamp,
     /// The sums over all days.
     #[serde(flatten)]
     pub figures: Figures,
@@ -178,15 +199,30 @@ pub struct PeriodReport {
     pub release_lag: Option<Lag>,
     /// What is due now.
     pub due_now: DueNow,
+    /// What the shop's own tables tell.
+    pub shop: ShopReport,
     /// Every day, also those on which nothing happened.
     pub days: Vec<DayReport>,
     /// The stock rows with the most units given back.
     pub most_released_stock: Vec<StockReport>,
 }
 
-/// Makes the report. `count_limit` is how far the outlook counted due orders.
+/// What the ledger and the outlook tell.
+#[derive(Debug, Clone, Copy)]
+pub struct LedgerSide<'a> {
+    /// The sums over the days.
+    pub tally: &'a Tally,
+    /// What is due now.
+    pub outlook: &'a Outlook,
+    /// How far the outlook counted due orders.
+    pub count_limit: u64,
+}
+
+/// Makes the report.
 #[must_use]
-pub fn report_period(profile: &str, days: Days, tally: &Tally, outlook: &Outlook, count_limit: u64) -> PeriodReport {
+pub fn report_period(days: Days, ledger: &LedgerSide<'_>, shop: &ShopSide<'_>) -> PeriodReport {
+    let LedgerSide { tally, outlook, count_limit } = *ledger;
+    let of_shop = |day: Date| shop.day(number_of(day));
     let all = days.from.series(1.day()).take_while(|day| *day <= days.to);
     let of_day = |day: Date| tally.days.get(&number_of(day)).copied().unwrap_or_default();
     let sum = tally.sum();
@@ -196,9 +232,10 @@ pub fn report_period(profile: &str, days: Days, tally: &Tally, outlook: &Outlook
         units_released: row.units,
     };
     PeriodReport {
-        profile: profile.to_owned(),
+        profile: shop.plan.profile.clone(),
         from: days.from,
         to: days.to,
+        made_at: tally.now,
         figures: figures(&sum),
         release_lag: lag(&tally.lags),
         due_now: DueNow {
@@ -206,7 +243,8 @@ pub fn report_period(profile: &str, days: Days, tally: &Tally, outlook: &Outlook
             at_least: outlook.due_orders >= count_limit,
             oldest_overdue_seconds: outlook.oldest_overdue_micros.checked_div(1_000_000).unwrap_or(0),
         },
-        days: all.map(|day| DayReport { day, figures: figures(&of_day(day)) }).collect(),
+        shop: report_shop(days, shop),
+        days: all.map(|day| DayReport { day, figures: figures(&of_day(day)), shop: of_shop(day) }).collect(),
         most_released_stock: tally.stock.iter().map(stock).collect(),
     }
 }
@@ -229,18 +267,32 @@ fn figures(day: &DayTally) -> Figures {
 /// where none was.
 #[must_use]
 pub fn lag(lags: &[(i64, u64)]) -> Option<Lag> {
-    let count = lags.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
-    let (max_ms, _) = *lags.last()?;
+    let shares = shares(lags)?;
+    Some(Lag { p50_ms: shares.p50, p95_ms: shares.p95, p99_ms: shares.p99, max_ms: shares.max })
+}
+
+/// Values that so many of a hundred do not exceed.
+pub(super) struct Shares {
+    pub(super) p50: i64,
+    pub(super) p95: i64,
+    pub(super) p99: i64,
+    pub(super) max: i64,
+}
+
+/// Of values with their counts, the smallest first; nothing where there are none.
+pub(super) fn shares(values: &[(i64, u64)]) -> Option<Shares> {
+    let count = values.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
+    let (max, _) = *values.last()?;
     let share = |percent: u64| {
         let rank = count.saturating_mul(percent).div_ceil(100).max(1);
         let mut seen = 0_u64;
-        let found = lags.iter().find(|(_, count)| {
+        let found = values.iter().find(|(_, count)| {
             seen = seen.saturating_add(*count);
             seen >= rank
         });
-        found.map_or(max_ms, |(millis, _)| *millis)
+        found.map_or(max, |(value, _)| *value)
     };
-    Some(Lag { p50_ms: share(50), p95_ms: share(95), p99_ms: share(99), max_ms })
+    Some(Shares { p50: share(50), p95: share(95), p99: share(99), max })
 }
 
 #[cfg(test)]
@@ -250,6 +302,9 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
+    use crate::plan::{ColumnInfo, Kind, Policy, Schema, TableInfo, TableName, resolve};
+    use crate::profile::{check, parse};
+    use crate::shop::{Figures, Part};
 
     #[test]
     fn days_are_whole_and_bounded() {
@@ -265,6 +320,34 @@ mod tests {
         let years = Days::between(date(2024, 1, 1), today);
         assert!(matches!(years, Err(DaysError::TooMany { days: 1_057, .. })), "{years:?}");
         assert!(Days::between(date(2025, 11, 22), today).is_ok());
+        let (shop, alone) = (week.shop_query(false).unwrap(), week.shop_query(true).unwrap());
+        assert_eq!((shop.from, shop.to), (query.from, query.to));
+        assert!(alone.rows_max < shop.rows_max);
+    }
+
+    const BARE: &str = "name = 'bare'\n[order]\ntable = 'orders'\nkey = 'id'\nunpaid = { state = 1 }\n\
+        [reservation]\ntable = 'held'\nkey = 'id'\norder = 'id'\nquantity = 'id'\nexpires_at = 'at'\nrelease = 'delete'";
+
+    fn bare_schema() -> Schema {
+        let column = |name: &str, kind| ColumnInfo {
+            name: name.to_owned(),
+            sql_type: String::new(),
+            kind,
+            nullable: false,
+            generated: false,
+            labels: None,
+            samples: Vec::new(),
+        };
+        let table = |name: &str| TableInfo {
+            asked: TableName { schema: None, table: name.to_owned() },
+            schema: None,
+            name: name.to_owned(),
+            writable: true,
+            columns: vec![column("id", Kind::Integer), column("state", Kind::Integer), column("at", Kind::Instant)],
+            indexes: Vec::new(),
+            references: Vec::new(),
+        };
+        Schema { tables: vec![table("orders"), table("held")], others: Vec::new() }
     }
 
     #[test]
@@ -291,7 +374,17 @@ mod tests {
         };
         let outlook =
             Outlook { now: Timestamp::UNIX_EPOCH, due_orders: 7, oldest_overdue_micros: 61_000_000, next_expiry: None };
-        let report = report_period("malikli", days, &tally, &outlook, 7);
+        let profile = check(parse(BARE).unwrap()).unwrap();
+        let plan = resolve(&profile, &bare_schema(), Policy::default()).unwrap();
+        let figures = Figures {
+            orders: Part::NotAsked,
+            reservations: Part::NotAsked,
+            payments: Part::NotAsked,
+            cancelled_value: Part::NotAsked,
+        };
+        let ledger = LedgerSide { tally: &tally, outlook: &outlook, count_limit: 7 };
+        let report = report_period(days, &ledger, &ShopSide { plan: &plan, figures: &figures, rows_max: 1 });
+        assert_eq!((report.profile.as_str(), report.made_at), ("bare", tally.now));
         let units: Vec<i64> = report.days.iter().map(|day| day.figures.units_released).collect();
         assert_eq!(units, [9, 0, 9]);
         assert_eq!((report.figures.units_released, report.figures.sweeps_ended_well), (18, 4));

@@ -339,6 +339,8 @@ pub(crate) enum ReportFormat {
     Json,
     /// A line a day, for a spreadsheet
     Csv,
+    /// One page with its charts inside, to mail or to keep
+    Html,
 }
 
 /// `report`
@@ -348,6 +350,7 @@ Examples:
   unreserve report                     The last 7 days
   unreserve report --days 30 --format csv > november.csv
   unreserve report --from 2026-11-01 --to 2026-11-30
+  unreserve report --days 30 --format html > november.html
   unreserve report --format json | jq .release_lag.p95_ms
 
 Days are days in UTC.")]
@@ -367,7 +370,7 @@ pub(crate) struct ReportArgs {
         value_enum,
         default_value_t = ReportFormat::Text,
         hide_possible_values = true,
-        value_name = "text|json|csv"
+        value_name = "text|json|csv|html"
     )]
     pub(crate) format: ReportFormat,
 }

@@ -144,7 +144,7 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Show past sweeps and what each changed, from the ledger
     History(HistoryArgs),
-    /// Show what was given back over some days, from the ledger
+    /// Show what was given back over some days, and what became of the orders made in them
     Report(ReportArgs),
     /// List, show or check profiles
     Profile(ProfileArgs),

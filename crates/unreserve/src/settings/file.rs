@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use unreserve_engine::profile::nearest;
 
 use crate::failure::{SourceText, Spot};
-use crate::settings::channel_table::{self, ChannelTable};
+use crate::settings::channel_table::{self, ChannelTable, ChannelText};
 use crate::settings::database_url::{DatabaseUrl, mask};
 use crate::settings::env_file::line_at;
 use crate::settings::error::SettingsError;

@@ -60,9 +60,14 @@ fn the_printed_grants_are_enough_for_every_command_and_leave_the_ledger_append_o
         &["explain", "a-1"],
         &["history"],
         &["sweep"],
+        &["report", "--format", "html"],
     ] {
         run_as(&shop, &role.name, arguments).expect(0);
     }
+    // Nothing that the report reads is missing for want of a right.
+    let told = run_as(&shop, &role.name, &["report", "--format", "json"]).expect(0).json();
+    assert_eq!(told["shop"]["unknown"], serde_json::json!([]));
+    assert_eq!(told["shop"]["cancelled_value"][0]["orders"], 5);
     shop.fill(&mut session, "b", 5);
     let mut daemon = shop.command_in("state", &shop.url_as(&role.name), &["daemon"]);
     let daemon = Running::start(&mut daemon);

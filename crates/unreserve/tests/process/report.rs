@@ -1,6 +1,6 @@
-//! `report` on a real PostgreSQL: its figures are those of the ledger, day by day.
+//! `report` on a real PostgreSQL: its figures are those of the ledger and of the shop, day by day.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::malikli;
 use crate::shop::Shop;
@@ -11,7 +11,7 @@ const FILTERS: &[(&str, &str)] = &[
     (r"\b2h\d+m\d+s", "[LAG....]"),
     (r"(given back\s+)\d+\.\d", "${1}#.#"),
     (r"(lost\s+)\d+\.\d", "${1}##.#"),
-    (r"(?m),\d+,\d+$", ",[MINUTES],[MINUTES]"),
+    (r"(?m)^((?:[^,\n]*,){7})\d+,\d+,", "${1}[MINUTES],[MINUTES],"),
 ];
 
 #[track_caller]
@@ -34,7 +34,9 @@ fn every_format_of_the_eleven_orders() {
     // At noon of yesterday, so that no test sees two days.
     let noon = "date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '12 hours'";
     session.run(&format!(
-        "UPDATE unreserve.sweep SET started_at = {noon}; UPDATE unreserve.batch SET at = {noon}; UPDATE unreserve.entry SET at = {noon}"
+        "UPDATE unreserve.sweep SET started_at = {noon}; UPDATE unreserve.batch SET at = {noon}; UPDATE unreserve.entry SET at = {noon};
+         UPDATE orders_order SET created_at = {noon}; UPDATE orders_payment SET created_at = {noon} + interval '61 seconds';
+         UPDATE orders_inventoryreservation SET created_at = {noon}"
     ));
     snapshot("report_text", &shop.run(&["report", "--days", "3"]).expect(0).stdout);
     snapshot("report_csv", &shop.run(&["report", "--days", "3", "--format", "csv"]).expect(0).stdout);
@@ -76,11 +78,96 @@ fn days_are_those_that_were_asked_for() {
         (&["--to", "2026-01-01"], "--from"),
         (&["--days", "0"], "1..=366"),
         (&["--days", "3", "--from", "2026-01-01"], "cannot be used with"),
-        (&["--format", "html"], "invalid value 'html'"),
+        (&["--format", "pdf"], "invalid value 'pdf'"),
     ] {
         let ended = shop.run(&[&["report"], arguments].concat()).expect(2);
         assert!(ended.stderr.contains(says) && ended.stdout.is_empty(), "{arguments:?}: {}", ended.stderr);
     }
     let bare = Shop::without_setup();
     assert!(bare.run(&["report"]).expect(2).stderr.contains("unreserve setup"));
+}
+
+#[test]
+fn the_shops_figures_are_those_of_the_eleven_orders() {
+    let shop = Shop::new();
+    let mut session = shop.session();
+    malikli::load(&mut session);
+    shop.sweep(&[]);
+    let told = report(&shop, &["--days", "2"])["shop"].clone();
+    // M-3 is paid, five are cancelled (M-8 by the shop), M-2, M-4, M-6, M-7 and M-10 are unpaid.
+    assert_eq!(told["orders"], json!({ "made": 11, "paid": 1, "cancelled": 5, "still_unpaid": 5, "otherwise": 0 }));
+    // Eight were released; M-2's second, M-3's, M-4's and M-7's still hold stock, and none of them is due.
+    assert_eq!(
+        told["reservations"],
+        json!({ "made": 13, "units": 26, "fulfilled": 1, "released": 8, "ended_otherwise": 0, "still_active": 4, "still_due": 0 })
+    );
+    assert_eq!(
+        told["cancelled_value"],
+        json!([{ "currency": null, "amount": "160.00", "amount_units": 16_000, "orders": 4, "orders_without_amount": 0 }])
+    );
+    assert_eq!(told["cancellation_rate"], json!({ "orders_decided": 6, "orders_cancelled": 5, "basis_points": 8_333 }));
+    // Six decided orders are too few to be strange.
+    assert_eq!((&told["warnings"], &told["unknown"]), (&json!([]), &json!([])));
+    let times = &told["time_to_payment"];
+    assert_eq!(
+        (&times["orders"], &times["timeout_judged"], &times["paid_after_expiry"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
+    // The shop has no index on either instant of creation; that of the expiry finds the reservations.
+    assert_eq!(told["notes"].as_array().unwrap().len(), 1);
+    let index = told["index_statements"][0].as_str().unwrap();
+    assert!(index.contains("ON \"public\".\"orders_order\" (\"created_at\")"), "{index}");
+    session.run(&index.replace("CONCURRENTLY ", ""));
+    assert_eq!(report(&shop, &[])["shop"]["notes"], json!([]));
+}
+
+#[test]
+fn what_only_the_report_reads_stops_no_sweep_and_is_told() {
+    let shop = Shop::new();
+    let mut session = shop.session();
+    shop.fill(&mut session, "a", 3);
+    session.run("ALTER TABLE orders_order RENAME total_amount TO total");
+    assert_eq!(shop.sweep(&[])["orders_cancelled"], 3);
+    let told = report(&shop, &[])["shop"].clone();
+    assert_eq!((&told["cancelled_value"], &told["orders"]["cancelled"]), (&Value::Null, &json!(3)));
+    assert_eq!(told["unknown"][0]["figure"], "cancelled_value");
+    let reason = "column `orders_order.total_amount` named by profile `malikli` does not exist";
+    assert_eq!(told["unknown"][0]["reason"], reason);
+    let text = shop.run(&["report"]).expect(0).stdout;
+    assert!(text.contains(&format!("Not known\n  cancelled_value: {reason}")), "{text}");
+    let csv = shop.run(&["report", "--days", "1", "--format", "csv"]).expect(0);
+    assert!(csv.stdout.contains(",unknown,") && csv.stderr.contains(reason), "{}{}", csv.stdout, csv.stderr);
+    let page = shop.run(&["report", "--format", "html"]).expect(0).stdout;
+    assert!(page.contains("<h2>Not known</h2>") && page.contains("does not exist"), "{page}");
+    let check = shop.run(&["profile", "check"]).expect(2);
+    assert!(check.stderr.contains(reason), "{}", check.stderr);
+}
+
+#[test]
+fn the_page_stands_alone_and_escapes_what_came_with_the_data() {
+    let shop = Shop::new();
+    let mut session = shop.session();
+    malikli::load(&mut session);
+    shop.sweep(&[]);
+    session.run("UPDATE unreserve.entry SET stock = '<script>alert(1)</script>' WHERE stock LIKE '%:2'");
+    let page = shop.run(&["report", "--format", "html"]).expect(0).stdout;
+    assert!(page.contains("&#60;script&#62;alert(1)") && !page.contains("<script"), "{page}");
+    for outside in ["http://", "https://", "src=", "href=", "url(", "@import"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(page.contains("default-src &#39;none&#39;") || page.contains("default-src 'none'"));
+    // Every figure is there as text, whatever the picture shows.
+    let report = report(&shop, &[]);
+    for figure in ["units_released", "orders_cancelled"] {
+        assert!(page.contains(&format!("<td>{}</td>", report[figure])), "{figure}");
+    }
+    assert!(page.matches("role=\"img\" aria-label=\"").count() >= 3, "every picture says what it shows");
+    // As an archive keeps it: well-formed but for the void elements and the doctype.
+    let body = page.replace("<!DOCTYPE html>", "");
+    let closed = body.lines().map(|line| match line.trim_start().starts_with("<meta") {
+        true => line.replace(">", "/>"),
+        false => line.to_owned(),
+    });
+    let text = closed.collect::<Vec<_>>().join("\n");
+    roxmltree::Document::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
 }
