@@ -25,7 +25,7 @@ use std::time::Duration;
 use unreserve_engine::plan::Plan;
 use unreserve_engine::shop::{Answer, Shop, ShopError, ShopErrorKind};
 
-pub use sqlite::demo;
+pub use sqlite::{demo, demo_live, demo_window};
 
 /// Begins to listen for what a shop sends.
 type Listen = fn(String, Options) -> Answer<'static, Box<dyn Notices>>;
