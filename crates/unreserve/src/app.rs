@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use crate::cli::args::{SettingsCommand, SweepArgs};
+use crate::cli::args::{DemoArgs, SettingsCommand, SweepArgs};
 use crate::cli::service_args::{ServiceArgs, ServiceCommand};
 use crate::cli::{self, Command, CommandLine, Shops};
 use crate::exit::{Exit, HealthExit};
@@ -134,6 +134,8 @@ fn loudness(command: &Command) -> (LogLevel, Quiet) {
         Command::Sweep(SweepArgs { verbose: true, .. }) => (LogLevel::Info, Quiet::No),
         Command::Sweep(SweepArgs { quiet: true, .. }) => (LogLevel::Error, Quiet::Yes),
         Command::Daemon(_) => (LogLevel::Info, Quiet::No),
+        // What goes wrong in its shop is a part of the picture.
+        Command::Demo(DemoArgs { live: true, .. }) => (LogLevel::Error, Quiet::No),
         _ => (LogLevel::Warn, Quiet::No),
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Purpose {
     Sweep,
     /// Watching the shop.
     Daemon,
+    /// Making a demo's shop, and running it.
+    Demo,
 }
 
 impl Purpose {
@@ -37,6 +39,7 @@ impl Purpose {
         match self {
             Self::Sweep => "sweep",
             Self::Daemon => "daemon",
+            Self::Demo => "demo",
         }
     }
 
@@ -45,6 +48,7 @@ impl Purpose {
         match self {
             Self::Sweep => "another instance is sweeping this shop",
             Self::Daemon => "another instance is on duty",
+            Self::Demo => "another demo runs in this directory",
         }
     }
 }

@@ -11,6 +11,7 @@ mod failure;
 mod health;
 #[expect(dead_code, reason = "metrics, alerts and the page listen to it; each brings the use of its part")]
 mod hub;
+mod live;
 mod lock;
 mod log_file;
 mod logging;

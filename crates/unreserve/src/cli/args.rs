@@ -1,5 +1,6 @@
 //! What each command takes.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,7 +31,10 @@ pub(crate) struct FormatArgs {
 #[command(after_help = "\
 Examples:
   unreserve demo                       1,000 orders in ./unreserve-demo
-  unreserve demo --orders 50 --dir /tmp/shop")]
+  unreserve demo --orders 50 --dir /tmp/shop
+  unreserve demo --live                A shop with customers, the daemon and the page, until Ctrl-C
+  unreserve demo --live --speed 1      The same as fast as life
+  unreserve demo --live --listen 127.0.0.1:9000")]
 pub(crate) struct DemoArgs {
     /// Directory for the shop's database file; an earlier demo in it is replaced
     #[arg(long, value_name = "DIR", default_value = "unreserve-demo", value_hint = clap::ValueHint::DirPath)]
@@ -38,6 +42,24 @@ pub(crate) struct DemoArgs {
     /// How many orders the shop has
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     pub(crate) orders: u32,
+    /// Let customers come, pay and leave, with the daemon and the page, until Ctrl-C
+    #[arg(long, conflicts_with = "orders")]
+    pub(crate) live: bool,
+    /// With --live, how many seconds of the shop one second is, 1 to 600: at 60 a reservation of 15 minutes keeps for 15 s
+    #[arg(long, value_name = "N", default_value_t = 60, requires = "live", value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub(crate) speed: u32,
+    /// With --live, where the page is; another free port where this one is taken and was not asked for [default: 127.0.0.1:8420]
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "live", value_parser = of_this_machine)]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+/// The demo's page asks nobody for a token, so only this machine sees it.
+fn of_this_machine(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| "write it as `127.0.0.1:8420` or `[::1]:8420`".to_owned())?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err("the demo is shown on this machine only: take `127.0.0.1` or `[::1]`".to_owned())
 }
 
 /// `setup`

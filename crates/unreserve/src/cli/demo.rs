@@ -1,6 +1,6 @@
 //! `demo`: makes a shop in a file, shows what is due and why, sweeps it, and shows what came of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use unreserve_db::demo::{self, StockLevel};
 use unreserve_engine::ledger::{EntryRecord, HistoryQuery};
@@ -8,6 +8,8 @@ use unreserve_engine::report::{SweepReport, report_sweep};
 use unreserve_engine::shop::{CheckedShop, LockTest};
 use unreserve_engine::sweep::{Silent, Stop, sweep};
 
+use super::demo_live;
+use super::demo_place::Place;
 use crate::app::Context;
 use crate::cli::args::DemoArgs;
 use crate::cli::sweep_text::{render, seconds};
@@ -18,8 +20,7 @@ use crate::failure::Failure;
 use crate::lock::{Lock, Purpose};
 use crate::opening::{self, block_on, shop_failure, sweep_failure};
 use crate::paint::heading;
-use crate::service::quote::shell;
-use crate::settings::{DatabaseUrl, Environment, Flags, Settings};
+use crate::settings::Settings;
 use crate::sweeping::request;
 use crate::table::Table;
 
@@ -30,6 +31,9 @@ const SHOWN: u32 = 8;
 
 /// Runs the command.
 pub(crate) fn run(args: &DemoArgs, context: &Context) -> Result<Exit, Failure> {
+    if args.live {
+        return demo_live::run(args, context);
+    }
     block_on(async {
         let place = Place::make(&args.dir)?;
         let made = demo::create(&place.database, args.orders).await;
@@ -66,48 +70,6 @@ pub(crate) fn run(args: &DemoArgs, context: &Context) -> Result<Exit, Failure> {
         context.printer.result(&text)?;
         Ok(Exit::Done)
     })
-}
-
-/// Where the demo's files are.
-struct Place {
-    database: PathBuf,
-    settings_file: PathBuf,
-}
-
-impl Place {
-    fn make(dir: &Path) -> Result<Self, Failure> {
-        let failed = |error: &std::io::Error| {
-            Failure::usage(format!("cannot use the directory `{}`", dir.display()))
-                .because(error)
-                .hint("name one that can be written: --dir DIR")
-        };
-        std::fs::create_dir_all(dir).map_err(|error| failed(&error))?;
-        Ok(Self { database: dir.join("shop.db"), settings_file: dir.join("unreserve.toml") })
-    }
-
-    /// Writes the settings file that the next commands use, and reads it back as they will: nothing of this
-    /// process's environment leads the demo to another database.
-    fn settings(&self, url: &str) -> Result<Settings, Failure> {
-        let url = self
-            .database
-            .canonicalize()
-            .ok()
-            .and_then(|path| path.to_str().map(demo::url_of))
-            .unwrap_or_else(|| url.to_owned());
-        let text = format!(
-            "# Written by `unreserve demo`.\ndatabase_url = {url:?}\nprofile = \"malikli\"\nstate_dir = \".\"\nmax_orders = 1000000\n"
-        );
-        std::fs::write(&self.settings_file, text).map_err(|error| {
-            Failure::usage(format!("cannot write `{}`", self.settings_file.display())).because(&error)
-        })?;
-        let flags = Flags {
-            config: Some(self.settings_file.clone()),
-            database_url: Some(DatabaseUrl::new(url)),
-            profile: Some("malikli".to_owned()),
-            ..Flags::default()
-        };
-        Ok(Settings::load(&flags, &Environment::from_variables([]))?)
-    }
 }
 
 async fn cases(shop: &mut dyn CheckedShop) -> Result<String, Failure> {
@@ -183,22 +145,9 @@ fn ledger(entries: &[EntryRecord]) -> String {
     table.render()
 }
 
-/// Commands to try on the shop that was made, as they can be typed here. Where the environment names a database, it
-/// would outrank the demo's settings file: the demo's is then named in the command.
+/// Commands to try on the shop that was made, as they can be typed here.
 fn next(place: &Place, context: &Context) -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    let program = std::env::current_exe().ok();
-    let mut start = program
-        .as_deref()
-        .map_or_else(|| "unreserve".to_owned(), |path| path.strip_prefix(&here).unwrap_or(path).display().to_string());
-    start.push_str(&format!(" --config {}", shell(&place.settings_file.to_string_lossy())));
-    if context.settings.database_url.is_some() {
-        let url = demo::url_of(&place.database.to_string_lossy());
-        start.push_str(&format!(" --database-url {}", shell(&url)));
-    }
-    if context.settings.profile.is_some() {
-        start.push_str(" --profile malikli");
-    }
+    let start = place.command(context);
     let mut text = format!("{}\n", heading("Try next, on the same shop"));
     for command in
         ["explain M-7", "history", "sweep --dry-run", "sweep --timeout 1m --dry-run", "settings show --origin"]

@@ -6,6 +6,8 @@ pub(crate) mod completions;
 pub(crate) mod daemon;
 pub(crate) mod dashboard;
 pub(crate) mod demo;
+mod demo_live;
+mod demo_place;
 pub(crate) mod explain;
 pub(crate) mod health;
 pub(crate) mod history;
@@ -43,7 +45,8 @@ the shop's tables mean; nothing is installed in the shop.";
 
 const EXAMPLES: &str = "\
 Examples:
-  unreserve demo                       See it work on a shop made up for you
+  unreserve demo --live                See it work in a shop with customers, on a page
+  unreserve demo                       See one sweep of a shop made up for you
   unreserve setup                      Create our own tables in the shop's database
   unreserve sweep --dry-run            See what would be released, and why not
   unreserve sweep                      Release it

@@ -29,6 +29,7 @@ use crate::failure::Failure;
 use crate::hub::{Hub, Listener};
 use crate::profiles;
 use crate::settings::Settings;
+use crate::web::Bound;
 
 /// How long the running batches get to end.
 const PATIENCE: Duration = Duration::from_secs(9);
@@ -52,9 +53,28 @@ pub(crate) async fn serve(
     listeners: Vec<Arc<dyn Listener>>,
 ) -> Result<Exit, Failure> {
     check(&shops)?;
-    let clock = ProcessClock::new();
     // Before anything begins: a place that is taken must be seen there and then.
     let place = Place::take(&shops)?;
+    serve_at(place, shops, load, listeners).await
+}
+
+/// Watches one shop in the same way, with the page at a place that was taken before.
+///
+/// # Errors
+/// As for [`serve`].
+pub(crate) async fn serve_one(shop: Settings, bound: Bound) -> Result<Exit, Failure> {
+    let place = Place::of(bound, &shop);
+    let load = || Ok(vec![shop.clone()]);
+    serve_at(place, vec![shop.clone()], &load, Vec::new()).await
+}
+
+async fn serve_at(
+    place: Place,
+    shops: Vec<Settings>,
+    load: &Load<'_>,
+    listeners: Vec<Arc<dyn Listener>>,
+) -> Result<Exit, Failure> {
+    let clock = ProcessClock::new();
     let ears = Ears::default();
     let hub = Hub::new(listeners.into_iter().chain(place.listener()).chain([ears.listener()]).collect());
     let mut daemon = Daemon {

@@ -18,8 +18,13 @@ impl Place {
     /// # Errors
     /// One of them cannot be had.
     pub(super) fn take(shops: &[Settings]) -> Result<Self, Failure> {
-        let Some(settings) = shops.first().map(|shop| shop.web.clone()) else { return Ok(Self(None)) };
-        Ok(Self(web::bind(&settings)?.map(|bound| (bound, settings, Arc::new(Metrics::default())))))
+        let Some(first) = shops.first() else { return Ok(Self(None)) };
+        Ok(web::bind(&first.web)?.map_or(Self(None), |bound| Self::of(bound, first)))
+    }
+
+    /// Those that were taken before, as the settings of this shop say.
+    pub(super) fn of(bound: Bound, shop: &Settings) -> Self {
+        Self(Some((bound, shop.web.clone(), Arc::new(Metrics::default()))))
     }
 
     /// Who counts what happens: nobody where nobody can ask for it.

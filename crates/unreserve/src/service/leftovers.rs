@@ -57,7 +57,7 @@ fn is_ours(file: &Path) -> bool {
     let has = |starts: &[&str], ends: &[&str]| {
         starts.iter().any(|start| name.starts_with(start)) && ends.iter().any(|end| name.ends_with(end))
     };
-    has(&["sweep-"], &[".lock"])
+    has(&["sweep-", "demo-"], &[".lock"])
         || has(&["daemon-"], &[".lock", ".json", ".json.new"])
         || has(&["health-"], &[".jsonl", ".new"])
         || has(&["background"], &[".json"]) && background::is_record(file)
@@ -88,8 +88,9 @@ mod tests {
         (outer, inner)
     }
 
-    const OURS: [&str; 8] = [
+    const OURS: [&str; 9] = [
         "sweep-a-b.lock",
+        "demo-a-b.lock",
         "daemon-a-b.lock",
         "daemon-a-b.json",
         "health-a-b.jsonl",
@@ -113,7 +114,7 @@ mod tests {
         let lock = File::open(inner.join("sweep-a-b.lock")).unwrap();
         lock.try_lock().unwrap();
         assert!(matches!(remove(&inner), Left::Stays(why) if why.contains("a process holds")));
-        assert_eq!(fs::read_dir(&inner).unwrap().count(), 9);
+        assert_eq!(fs::read_dir(&inner).unwrap().count(), 10);
         drop(lock);
         assert!(matches!(remove(&inner), Left::Stays(why) if why.contains("shop.db` in it is not ours")));
         let left: Vec<_> = fs::read_dir(&inner).unwrap().map(|entry| entry.unwrap().file_name()).collect();
