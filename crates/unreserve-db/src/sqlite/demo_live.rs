@@ -27,6 +27,8 @@ pub struct Product {
     pub name: &'static str,
     /// Pieces on the shelf when it is full.
     pub pieces: i64,
+    /// What one piece costs, in hundredths.
+    pub cents: i64,
     /// Which of the shop's two pools of stock it is in.
     pool: Pool,
     /// Its number there.
@@ -39,25 +41,25 @@ enum Pool {
     Drops,
 }
 
-const fn variant(id: i64, name: &'static str, pieces: i64) -> Product {
-    Product { name, pieces, pool: Pool::Variants, id }
+const fn variant(id: i64, name: &'static str, pieces: i64, cents: i64) -> Product {
+    Product { name, pieces, cents, pool: Pool::Variants, id }
 }
 
-const fn drop_product(id: i64, name: &'static str, pieces: i64) -> Product {
-    Product { name, pieces, pool: Pool::Drops, id }
+const fn drop_product(id: i64, name: &'static str, pieces: i64, cents: i64) -> Product {
+    Product { name, pieces, cents, pool: Pool::Drops, id }
 }
 
 /// What is sold, by its place in this list.
 pub const PRODUCTS: [Product; 9] = [
-    variant(1, "Sourdough loaf", 4),
-    variant(2, "Olive oil 0.5 l", 40),
-    variant(3, "Espresso beans 1 kg", 30),
-    variant(4, "Set of espresso cups", 12),
-    variant(5, "Linen apron", 10),
-    variant(6, "Chestnut honey", 24),
-    drop_product(1, "Signed poster", 8),
-    drop_product(2, "Glazed bowl", 6),
-    drop_product(3, "Anniversary tin", 6),
+    variant(1, "Sourdough loaf", 4, 650),
+    variant(2, "Olive oil 0.5 l", 40, 1290),
+    variant(3, "Espresso beans 1 kg", 30, 2190),
+    variant(4, "Set of espresso cups", 12, 3400),
+    variant(5, "Linen apron", 10, 4200),
+    variant(6, "Chestnut honey", 24, 980),
+    drop_product(1, "Signed poster", 8, 3500),
+    drop_product(2, "Glazed bowl", 6, 5800),
+    drop_product(3, "Anniversary tin", 6, 1950),
 ];
 
 /// Makes the shop, with full shelves. An earlier file made here is replaced, and no other.
@@ -262,8 +264,8 @@ fn seconds(sign: &str, span: Duration) -> String {
 async fn try_place(link: &mut Link, order: &NewOrder) -> Result<Placed, ShopError> {
     const ORDER: &str = concat!(
         "/* demo order */
-INSERT INTO orders_order (order_id, order_number, order_status, payment_status, created_at, updated_at)
-VALUES (lower(hex(randomblob(16))), ?1, 'pending_payment', 'pending', strftime('%Y-%m-%d %H:%M:%f', 'now', ?2) || '000', ",
+INSERT INTO orders_order (order_id, order_number, order_status, payment_status, total_amount, created_at, updated_at)
+VALUES (lower(hex(randomblob(16))), ?1, 'pending_payment', 'pending', ?3 / 100.0, strftime('%Y-%m-%d %H:%M:%f', 'now', ?2) || '000', ",
         now!(),
         ")"
     );
@@ -283,7 +285,9 @@ FROM orders_order AS o WHERE o.order_number = ?1";
         " WHERE id = ?1 AND current_stock_quantity - reserved_quantity >= ?2"
     );
     let age = seconds("-", order.age);
-    link.execute("demo_order", ORDER, of(&order.number).with(age.clone()).plain()?).await?;
+    let cents = order.basket.iter().map(|(product, pieces)| product.cents.saturating_mul(*pieces));
+    let cents = cents.fold(0_i64, i64::saturating_add);
+    link.execute("demo_order", ORDER, of(&order.number).with(age.clone()).with(cents).plain()?).await?;
     for (product, quantity) in &order.basket {
         let (hold, variant, drop) = match product.pool {
             Pool::Variants => (HOLD_VARIANT, Some(product.id), None),

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use unreserve_engine::shop::ShopError;
 
+use super::connect::Link;
 use super::demo::link_to;
+use super::demo_live::PRODUCTS;
+use super::values::Parameters;
 
 /// How many days before today have a past, in UTC.
 pub const PAST_DAYS: u32 = 29;
@@ -16,17 +19,26 @@ pub const PAST_DAYS: u32 = 29;
 pub async fn remember(path: &Path) -> Result<(), ShopError> {
     let mut link = link_to(path);
     link.begin_write(None).await?;
-    let written = link.simple("demo_past", include_str!("demo_past.sql")).await;
+    let written = write(&mut link).await;
     link.end(written).await?;
     link.close().await;
     Ok(())
 }
 
+async fn write(link: &mut Link) -> Result<(), ShopError> {
+    const PRICES: &str = "CREATE TEMP TABLE past_price (shelf INTEGER NOT NULL PRIMARY KEY, cents INTEGER NOT NULL)";
+    link.simple("demo_prices", PRICES).await?;
+    for (shelf, product) in (0_i64..).zip(PRODUCTS) {
+        let parameters = Parameters::new().with(shelf).with(product.cents).plain()?;
+        link.execute("demo_price", "INSERT INTO past_price VALUES (?1, ?2)", parameters).await?;
+    }
+    link.simple("demo_past", include_str!("demo_past.sql")).await
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::connect::Link;
     use super::super::demo_live;
-    use super::super::values::{Parameters, read_sum};
+    use super::super::values::read_sum;
     use super::*;
     use crate::Options;
 
@@ -65,6 +77,7 @@ mod tests {
                  WHERE (o.payment_status = 'cancelled' AND (e.kind = 'cancel' OR r.quantity = e.quantity AND r.cancelled_at > r.expires_at
                         AND e.at - e.expires_at = e.overdue_us / 1000)) IS NOT TRUE",
             ),
+            ("without an amount", "SELECT count(*) FROM orders_order WHERE total_amount < 6.5 OR total_amount > 400"),
             (
                 "paid and cancelled",
                 "SELECT count(*) FROM orders_order AS o JOIN orders_payment AS p ON p.order_id = o.order_id WHERE o.payment_status <> 'paid'",

@@ -1,5 +1,6 @@
 -- A past for the live demo: 29 days of orders before today, of which about a third were never paid, and what the ledger would
 -- have of them. It is made up, and says so: the holder of these sweeps is `made up by the demo`.
+-- `past_price` says what a piece of each product costs.
 
 CREATE TEMP TABLE past_order AS
 WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 29 * 52),
@@ -36,10 +37,11 @@ SELECT i.reservation_id, strftime('%Y-%m-%d %H:%M:%f', i.at / 1000.0, 'unixepoch
        strftime('%Y-%m-%d %H:%M:%f', CASE i.kind WHEN 'left' THEN i.ended_at ELSE i.at + i.paid_after END / 1000.0, 'unixepoch') || '000' AS ended_at
 FROM past_item AS i;
 
-INSERT INTO orders_order (order_id, order_number, order_status, payment_status, created_at, updated_at)
+INSERT INTO orders_order (order_id, order_number, order_status, payment_status, total_amount, created_at, updated_at)
 SELECT i.order_id, i.number, CASE i.kind WHEN 'paid' THEN 'delivered' ELSE 'cancelled' END, CASE i.kind WHEN 'paid' THEN 'paid' ELSE 'cancelled' END,
-       t.created_at, t.ended_at
-FROM past_item AS i JOIN past_text AS t ON t.reservation_id = i.reservation_id GROUP BY i.order_id ORDER BY i.at;
+       sum(i.quantity * p.cents) / 100.0, t.created_at, t.ended_at
+FROM past_item AS i JOIN past_text AS t ON t.reservation_id = i.reservation_id JOIN past_price AS p ON p.shelf = i.shelf
+GROUP BY i.order_id ORDER BY i.at;
 
 INSERT INTO orders_inventoryreservation
     (reservation_id, order_id, product_variant_id, drop_product_id, reservation_type, quantity, expires_at, is_active, fulfilled_at, cancelled_at, created_at)
@@ -83,3 +85,4 @@ DROP TABLE past_sweep;
 DROP TABLE past_text;
 DROP TABLE past_item;
 DROP TABLE past_order;
+DROP TABLE past_price;

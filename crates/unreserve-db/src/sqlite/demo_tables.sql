@@ -19,13 +19,15 @@ CREATE TABLE drops_dropproduct (
 );
 
 CREATE TABLE orders_order (
-    order_id       char(32)    NOT NULL PRIMARY KEY,
-    order_number   varchar(50) NOT NULL UNIQUE,
-    order_status   varchar(20) NOT NULL,
-    payment_status varchar(20) NOT NULL,
-    created_at     datetime    NOT NULL,
-    updated_at     datetime    NOT NULL
+    order_id       char(32)       NOT NULL PRIMARY KEY,
+    order_number   varchar(50)    NOT NULL UNIQUE,
+    order_status   varchar(20)    NOT NULL,
+    payment_status varchar(20)    NOT NULL,
+    total_amount   decimal(10, 2) NOT NULL DEFAULT 0,
+    created_at     datetime       NOT NULL,
+    updated_at     datetime       NOT NULL
 );
+CREATE INDEX orders_order_created_at ON orders_order (created_at);
 
 CREATE TABLE orders_payment (
     payment_id             char(32)     NOT NULL PRIMARY KEY,
