@@ -74,13 +74,13 @@ impl Live {
         let board = Rc::clone(&self.board);
         let mut teller = Teller { window: self.window, board: self.board, printer, frame, painted: String::new() };
         let ended = LocalSet::new()
-            .run_until(async {
+            .run_until(Box::pin(async {
                 tokio::select! {
                     ended = Box::pin(daemon::serve_one(settings, page)) => ended,
                     () = self.customers.go_on(self.first) => Ok(Exit::Done),
                     ended = teller.go_on() => ended,
                 }
-            })
+            }))
             .await?;
         // What happened since the last look is in the ledger by now.
         teller.look(Duration::ZERO).await?;
