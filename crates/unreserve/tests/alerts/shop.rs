@@ -22,7 +22,8 @@ impl Shop {
     /// A demo shop with the index that a sweep wants, so that only its drift is amiss.
     pub(crate) fn new(settings: &str) -> Self {
         let place = Place::new();
-        assert_eq!(place.run(&[], &["demo", "--orders", "20"]).status.code(), Some(0));
+        let made = place.run(&[], &["demo", "--orders", "20"]);
+        assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
         let shop = Self { place };
         shop.settings(settings);
         shop.sql(INDEX);
