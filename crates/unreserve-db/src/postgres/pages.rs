@@ -76,11 +76,14 @@ pub(super) async fn sweeps_page(link: &mut Link, query: &SweepsQuery) -> Result<
     Ok(SweepsPage { sweeps, next })
 }
 
-/// `$1` the sweep, `$2`, `$3` and `$4` the place to go on behind, `$5` how many to look at.
-const ENTRIES_LOOKED: &str =
-    "SELECT e.*, b.at AS batch_at FROM unreserve.batch AS b JOIN unreserve.entry AS e ON e.batch_id = b.batch_id
-    WHERE b.sweep_id = $1::text::uuid
-      AND ($2::bigint IS NULL OR (b.at, b.batch_id, e.line) > (timestamptz 'epoch' + $2::bigint * interval '1 microsecond', $3::text::uuid, $4::bigint))
+/// `$1` the sweep, `$2`, `$3` and `$4` the place to go on behind, `$5` how many to look at. The batches come in their order, so that
+/// only as many of them are looked into as the page needs; each has an entry.
+const ENTRIES_LOOKED: &str = "SELECT e.*, b.at AS batch_at FROM (
+        SELECT x.batch_id, x.at FROM unreserve.batch AS x WHERE x.sweep_id = $1::text::uuid
+          AND ($2::bigint IS NULL OR (x.at, x.batch_id) >= (timestamptz 'epoch' + $2::bigint * interval '1 microsecond', $3::text::uuid))
+        ORDER BY x.at, x.batch_id LIMIT $5::bigint
+    ) AS b JOIN unreserve.entry AS e ON e.batch_id = b.batch_id
+    WHERE $2::bigint IS NULL OR (b.at, b.batch_id, e.line) > (timestamptz 'epoch' + $2::bigint * interval '1 microsecond', $3::text::uuid, $4::bigint)
     ORDER BY b.at, b.batch_id, e.line LIMIT $5::bigint";
 
 const ENTRY_PLACE: &str = "(extract(epoch FROM e.batch_at) * 1000000)::bigint, e.batch_id::text, e.line::bigint";

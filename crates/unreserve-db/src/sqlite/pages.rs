@@ -71,10 +71,14 @@ ORDER BY l.started_at DESC, l.sweep_id DESC LIMIT 1 OFFSET max(?4 - 1, 0)"
     Ok(SweepsPage { sweeps, next })
 }
 
-/// `?1` the sweep, `?2` the line to go on behind, `?3` how many to look at.
-const ENTRIES_LOOKED: &str =
-    "SELECT e.*, b.committed_at FROM unreserve_batch AS b JOIN unreserve_entry AS e ON e.batch_id = b.batch_id
-    WHERE b.sweep_id = ?1 AND e.entry_id > coalesce(?2, 0) ORDER BY e.entry_id LIMIT ?3";
+/// `?1` the sweep, `?2` the line to go on behind, `?3` how many to look at. The ledger is read in its own order, from the sweep's first
+/// entry to its last: so nothing is sorted, and the page is found without the rest.
+const ENTRIES_LOOKED: &str = "SELECT e.*, b.committed_at FROM unreserve_entry AS e CROSS JOIN unreserve_batch AS b ON b.batch_id = e.batch_id
+    WHERE b.sweep_id = ?1 AND e.entry_id > max(coalesce(?2, 0), (SELECT min((SELECT min(x.entry_id) FROM unreserve_entry AS x WHERE x.batch_id = y.batch_id))
+                                                                  FROM unreserve_batch AS y WHERE y.sweep_id = ?1) - 1)
+      AND e.entry_id <= (SELECT max((SELECT max(x.entry_id) FROM unreserve_entry AS x WHERE x.batch_id = y.batch_id))
+                         FROM unreserve_batch AS y WHERE y.sweep_id = ?1)
+    ORDER BY e.entry_id LIMIT ?3";
 
 /// A page of the entries of one sweep.
 pub(super) async fn entries_page(link: &mut Link, query: &EntriesQuery) -> Result<EntriesPage, ShopError> {
