@@ -35,7 +35,7 @@ pub(super) fn json<T: Serialize + Clone>(value: &T) -> Answer<T> {
 /// There is no such route.
 pub(super) async fn no_such_route(uri: Uri) -> Refused {
     let path: String = uri.path().chars().take(100).collect();
-    let problem = Problem::new(404, "no such route", format!("the API has no route `{path}`"));
+    let problem = Problem::new(404, "no such route", format!("below `/api/v1` there is no route `{path}`"));
     Refused(problem.remedy("`/api/v1/openapi.json` describes every route"))
 }
 

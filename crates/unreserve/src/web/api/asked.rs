@@ -59,7 +59,11 @@ pub(super) struct OfSweeps {
     #[param(inline, nullable = false)]
     pub(super) filter: Option<SweepsFilter>,
     /// `next` of the page before; from the newest sweep on where it is left out.
-    #[param(max_length = 100, nullable = false, example = "1763863338000000_0193540e-5c1a-7c3e-9d55-3f1b2b6e8a10")]
+    #[param(
+        pattern = "^[0-9]{1,17}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        nullable = false,
+        example = "1763863338000000_0193540e-5c1a-7c3e-9d55-3f1b2b6e8a10"
+    )]
     pub(super) after: Option<String>,
     /// At most so many sweeps; 50 where it is left out.
     #[param(minimum = 1, maximum = 200, nullable = false)]
@@ -76,10 +80,14 @@ pub(super) struct OfEntries {
     pub(super) shop: Option<String>,
     /// Only entries with this text in the order's number or key, the reservation's key or the stock row; capital letters are as
     /// good as small ones.
-    #[param(min_length = 1, max_length = 200, nullable = false)]
+    #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", nullable = false)]
     pub(super) matching: Option<String>,
     /// `next` of the page before; from the first entry on where it is left out.
-    #[param(max_length = 150, nullable = false)]
+    #[param(
+        pattern = "^[0-9]{1,17}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}_[0-9]{1,18}$",
+        nullable = false,
+        example = "1763863338000000_0193540e-5c1a-7c3e-9d55-3f1b2b6e8a10_17"
+    )]
     pub(super) after: Option<String>,
     /// At most so many entries; 200 where it is left out.
     #[param(minimum = 1, maximum = 1000, nullable = false)]
@@ -95,7 +103,7 @@ pub(super) struct OfOrder {
     #[param(max_length = 100, nullable = false)]
     pub(super) shop: Option<String>,
     /// The order's number or key; with `number:` or `key:` in front where only one of the two is meant.
-    #[param(min_length = 1, max_length = 200)]
+    #[param(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     pub(super) order: String,
 }
 

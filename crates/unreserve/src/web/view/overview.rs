@@ -89,9 +89,9 @@ pub(crate) struct HeldUnits {
     /// How many minutes each step of `until` is long.
     #[schema(example = 5)]
     pub(crate) step_minutes: i64,
-    /// Units by when they come back, soonest first: no step is left out up to the last one that holds something. The
-    /// first one, where `from` is nothing, is what has expired already; the last one, where `to` is nothing, is what comes
-    /// back later than a day from now.
+    /// Units by when they come back, soonest first, without a gap: steps for nearly all that comes back within a day. The
+    /// first one, where `from` is nothing, is what has expired already; the last one, where `to` is nothing, is all that
+    /// comes back later than those steps.
     pub(crate) until: Vec<HeldUntil>,
 }
 
@@ -197,6 +197,9 @@ const NEWEST: u32 = 10;
 /// At most so many steps of time are shown.
 const STEPS_MAX: i64 = 24;
 
+/// Steps are shown for so many hundredths of what lies ahead: a few that expire much later do not press the rest together.
+const NEARLY_ALL: u64 = 95;
+
 /// What the database told, and the profile it told it of.
 pub(super) struct Found {
     profile: String,
@@ -289,14 +292,15 @@ impl GivenBack {
 }
 
 impl HeldUnits {
-    /// What is held, in steps of time that fit what is there.
+    /// What is held, in steps of time that fit nearly all of what lies ahead; the rest is told together.
     fn of(held: &Held) -> Self {
         let sum = held.sum();
-        let ahead = held.minutes.range(0..HELD_MINUTES);
-        let last = ahead.clone().next_back().map(|(minute, _)| *minute);
-        let fits = |step: &i64| last.unwrap_or(0).div_euclid(*step) < STEPS_MAX;
+        let near = near(held);
+        let fits = |step: &i64| near.unwrap_or(0).div_euclid(*step) < STEPS_MAX;
         let step_minutes = [1_i64, 5, 15, 30, 60].into_iter().find(fits).unwrap_or(60);
         let at = |minutes: i64| held.now.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(held.now);
+        let within =
+            |from: i64, to: i64| held.minutes.range(from..to).fold(HeldSum::default(), |all, (_, one)| all.plus(*one));
         let one = |from: Option<Timestamp>, to: Option<Timestamp>, sum: HeldSum| HeldUntil {
             from,
             to,
@@ -305,16 +309,31 @@ impl HeldUnits {
         };
         let mut until = Vec::new();
         until.extend(held.minutes.get(&-1).map(|sum| one(None, Some(held.now), *sum)));
-        for step in 0..last.map_or(0, |last| last.div_euclid(step_minutes).saturating_add(1)) {
+        let steps = near.map_or(0, |near| near.div_euclid(step_minutes).saturating_add(1));
+        for step in 0..steps {
             let from = step.saturating_mul(step_minutes);
             let to = from.saturating_add(step_minutes);
-            let sum =
-                held.minutes.range(from..to.min(HELD_MINUTES)).fold(HeldSum::default(), |all, (_, one)| all.plus(*one));
-            until.push(one(Some(at(from)), Some(at(to)), sum));
+            until.push(one(Some(at(from)), Some(at(to)), within(from, to.min(HELD_MINUTES))));
         }
-        until.extend(held.minutes.get(&HELD_MINUTES).map(|sum| one(Some(at(HELD_MINUTES)), None, *sum)));
+        let end = steps.saturating_mul(step_minutes).min(HELD_MINUTES);
+        let later = within(end, i64::MAX);
+        until.extend((later.reservations > 0).then(|| one(Some(at(end)), None, later)));
         Self { units: sum.units, reservations: sum.reservations, at_least: held.at_least, step_minutes, until }
     }
+}
+
+/// The minute within a day from now up to which nearly all of what lies ahead has come back; nothing where nothing comes back
+/// within a day.
+fn near(held: &Held) -> Option<i64> {
+    let ahead = || held.minutes.range(0..);
+    let all = ahead().fold(HeldSum::default(), |all, (_, one)| all.plus(*one));
+    let mut so_far = 0_u64;
+    let reached = ahead().find(|(_, one)| {
+        so_far = so_far.saturating_add(one.reservations);
+        so_far.saturating_mul(100) >= all.reservations.saturating_mul(NEARLY_ALL)
+    });
+    let last = held.minutes.range(0..HELD_MINUTES).next_back().map(|(minute, _)| *minute)?;
+    Some(reached.map_or(last, |(minute, _)| *minute).min(last))
 }
 
 /// Puts the overview together.
@@ -392,9 +411,16 @@ mod tests {
         assert_eq!((step, units, until.len()), (5, 15, 14));
         assert_eq!(until[11], (Some(55), Some(60), 2));
         assert_eq!(until[12], (Some(60), Some(65), 3));
-        assert_eq!(until[13], (Some(1_440), None, 9));
+        assert_eq!(until[13], (Some(65), None, 9));
         let (step, _, until) = told(&held(&[(1_439, 1)]));
         assert_eq!((step, until.len(), until[23]), (60, 24, (Some(1_380), Some(1_440), 1)));
+        // One of very many that expires much later does not press the others together.
+        let mut most = held(&[(700, 1)]);
+        most.minutes.insert(10, HeldSum { reservations: 99, units: 99 });
+        let (step, units, until) = told(&most);
+        assert_eq!((step, units, until.len()), (1, 100, 12));
+        assert_eq!((until[10], until[11]), ((Some(10), Some(11), 99), (Some(11), None, 1)));
+        assert_eq!(told(&held(&[(HELD_MINUTES, 9)])), (1, 9, vec![(Some(0), None, 9)]));
     }
 
     #[test]

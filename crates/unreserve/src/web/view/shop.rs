@@ -90,7 +90,7 @@ impl ShopView {
     /// # Errors
     /// There is no such sweep, the question is wrong, or the shop cannot be read.
     pub(crate) async fn sweep(&self, sweep: &str, asked: &EntriesAsked) -> Result<SweepView, Problem> {
-        let sweep = plain(sweep, "the sweep")?;
+        let sweep = plain(sweep.trim(), "the sweep")?;
         if let Some(matching) = &asked.matching {
             plain(matching, "the text to search for")?;
         }
@@ -147,17 +147,16 @@ pub(super) fn unreadable(error: &ShopError, attempted: &str) -> Problem {
     Problem::of_shop(error, attempted)
 }
 
-/// A text that somebody typed: not empty, not endless, and nothing that no shop writes.
+/// A text that somebody typed, without blanks around it: something, not endless, and nothing that no shop writes.
 fn plain(text: &str, what: &str) -> Result<String, Problem> {
-    if text.chars().any(char::is_control) {
-        return Err(Problem::bad_question(format!("{what} holds a control character")));
-    }
-    let text = text.trim();
     if text.is_empty() {
         return Err(Problem::bad_question(format!("{what} is empty")));
     }
     if text.chars().count() > TEXT_MAX {
         return Err(Problem::bad_question(format!("{what} is longer than {TEXT_MAX} letters")));
     }
-    Ok(text.to_owned())
+    if text.chars().any(char::is_control) {
+        return Err(Problem::bad_question(format!("{what} holds a control character")));
+    }
+    Ok(text.trim().to_owned())
 }
