@@ -7,6 +7,7 @@ mod document;
 mod figures;
 mod goals;
 pub(crate) mod machine;
+mod page;
 mod process;
 mod row_by_row;
 mod shop;
@@ -23,6 +24,7 @@ use database::Database;
 use figures::{Figures, Growth, Series, Size};
 use goals::Verdict;
 use machine::{DOCUMENT, Machine};
+pub(crate) use page::Page;
 use process::Launcher;
 use shop::BenchShop;
 
@@ -51,6 +53,8 @@ pub(crate) struct Arguments {
 enum Part {
     /// How late a daemon releases, and what it needs.
     Daemon(daemon::Arguments),
+    /// How long each page and each answer of the API takes with a million ledger rows.
+    Page(page::Arguments),
     /// Run a command and write down what it took.
     #[command(hide = true)]
     Measure {
@@ -153,6 +157,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Some(Part::Measure { report, command }) => Ok(process::measure(report, command)?),
         Some(Part::RowByRow { url, limit }) => Ok(row_by_row::release(url, *limit)?),
         Some(Part::Daemon(arguments)) => daemon::run(arguments),
+        Some(Part::Page(arguments)) => page::run(arguments),
         None => bench(arguments),
     }
 }

@@ -1,11 +1,11 @@
 //! `cargo xtask docs`: writes the reference pages from the program itself, or checks that they are current.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use unreserve_engine::profile::FIELDS;
 
-use crate::programs::{cargo, run as run_program, workspace_root};
+use crate::programs::{cargo, run as run_program, target_directory, workspace_root};
 use crate::{Failure, say};
 
 /// What to do with the pages.
@@ -54,10 +54,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Missing(format!("not what the program says: {}; run `cargo xtask docs` and commit", stale.join(", "))))
-}
-
-fn target_directory(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
-//! The developer commands: `cargo xtask bench|ci|docs|proof|sim|test|tidy`.
+//! The developer commands: `cargo xtask api|bench|ci|docs|proof|sim|test|tidy`.
 
+mod api;
 mod bench;
 mod ci;
 mod docs;
@@ -25,6 +26,8 @@ struct Arguments {
 /// One variant and one file a command.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Set schemathesis on the page's JSON API, with all its checks.
+    Api(api::Arguments),
     /// Measure a sweep against one hand-written statement and against a row-by-row loop.
     Bench(bench::Arguments),
     /// Everything that has to pass before a change goes in.
@@ -75,6 +78,7 @@ enum Failure {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Api(arguments) => api::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Ci => ci::run(),
         Command::Docs(arguments) => docs::run(&arguments),

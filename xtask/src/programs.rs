@@ -30,6 +30,11 @@ pub(crate) fn workspace_root() -> Result<PathBuf, Failure> {
     Ok(manifest.parent().map(PathBuf::from).unwrap_or_default())
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn target_directory(root: &std::path::Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
+
 /// Runs a command in sight of the user; its failure is ours.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     say::line(&format!("$ {}", shown(command)));
