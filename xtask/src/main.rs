@@ -1,4 +1,4 @@
-//! The developer commands: `cargo xtask api|bench|ci|docs|proof|sim|test|tidy`.
+//! The developer commands: `cargo xtask api|bench|ci|docs|proof|screenshots|sim|test|tidy`.
 
 mod api;
 mod bench;
@@ -7,6 +7,7 @@ mod docs;
 mod programs;
 mod proof;
 mod say;
+mod screenshots;
 mod sim;
 mod test;
 mod tidy;
@@ -38,6 +39,8 @@ enum Command {
     Sim(sim::Arguments),
     /// Try every promise on real databases with faults, in large, and write the figures.
     Proof(proof::Arguments),
+    /// Make pictures of every page anew, in a real browser, from a shop with a month behind it.
+    Screenshots,
     /// Run all tests, with the database servers they need.
     Test(test::Arguments),
     /// Check the rules of the house that no compiler checks.
@@ -56,6 +59,12 @@ enum Failure {
     /// A file could not be read.
     #[error("cannot read `{path}`")]
     File { path: String, source: std::io::Error },
+    /// The browser does not do what it is told.
+    #[error(transparent)]
+    Browser(#[from] unreserve_testkit::browser::BrowserError),
+    /// The shop of the pictures could not be made.
+    #[error("the shop of the pictures cannot be made")]
+    Shop(#[from] sqlx::Error),
     /// A test server did not start.
     #[error(transparent)]
     Server(#[from] unreserve_testkit::servers::ServerError),
@@ -84,6 +93,7 @@ fn main() -> ExitCode {
         Command::Docs(arguments) => docs::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Proof(arguments) => proof::run(&arguments),
+        Command::Screenshots => screenshots::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Tidy => tidy::run(),
     };

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use unreserve_testkit::servers::{
-    Durability, MariaDbServer, PostgresServer, SHARED_MARIADB, SHARED_POSTGRES, ServerError, find_aiosmtpd, find_cron,
-    find_faketime, find_mariadb, find_pgbouncer, find_postgres, find_prometheus, find_systemd_analyze, runs_as_root,
+    Durability, MariaDbServer, PostgresServer, SHARED_MARIADB, SHARED_POSTGRES, ServerError, find_aiosmtpd,
+    find_chromium, find_cron, find_faketime, find_mariadb, find_pgbouncer, find_postgres, find_prometheus,
+    find_systemd_analyze, runs_as_root,
 };
 
 use crate::programs::{cargo, has_cargo_command, run as run_program, workspace_root};
@@ -71,6 +72,8 @@ const PROGRAMS: &[Needed] = &[
     Needed { name: "libfaketime", packages: "faketime", find: || find_faketime().map(drop) },
     // Without what it recommends, which is a mail server.
     Needed { name: "cron", packages: "--no-install-recommends cron", find: || find_cron().map(drop) },
+    // The page is tested in it; what it recommends is for a desk.
+    Needed { name: "Chromium", packages: "--no-install-recommends chromium", find: || find_chromium().map(drop) },
     Needed { name: "Prometheus", packages: PROMETHEUS, find: || find_prometheus().map(drop) },
     Needed { name: "aiosmtpd", packages: "python3-aiosmtpd", find: || find_aiosmtpd().map(drop) },
     Needed { name: "systemd-analyze", packages: "systemd", find: || find_systemd_analyze().map(drop) },
@@ -130,6 +133,7 @@ fn make_available(needed: &Needed) -> Result<(), Failure> {
             | ServerError::NoCron
             | ServerError::NoSystemdAnalyze
             | ServerError::NoAiosmtpd
+            | ServerError::NoChromium
             | ServerError::NoPrometheus,
         ) => {}
         Err(other) => return Err(other.into()),

@@ -4,6 +4,13 @@
 /** uPlot, which another script has put here; without it the tables remain. */
 const Plot = /** @type {any} */ (globalThis).uPlot;
 
+/** Round steps of an axis of time spans: from a millisecond to a quarter of a year. */
+const STEPS_MS = [
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500],
+  ...[1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800].map((seconds) => seconds * 1_000),
+  ...[1, 2, 3, 6, 12, 24, 48, 120, 240, 720, 2160].map((hours) => hours * 3_600_000),
+];
+
 /**
  * One row of a figure's table.
  * @typedef {{ at: number, label: string, values: number[], late: boolean, shown: string[] }} Row
@@ -159,6 +166,7 @@ function options(figure, place, data, tip) {
       {
         ...axis,
         grid: { show: false },
+        size: 28,
         space: words ? 40 : 64,
         ...(words ? { splits: () => data.map((row) => row.at) } : {}),
         values: (/** @type {any} */ _, /** @type {number[]} */ at) =>
@@ -168,7 +176,7 @@ function options(figure, place, data, tip) {
         ...axis,
         size: unit === "ms" ? 62 : 48,
         space: 34,
-        incrs: unit === "ms" ? undefined : [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6, 1e7],
+        incrs: unit === "ms" ? STEPS_MS : [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6, 1e7],
         grid: { stroke: colour("--line"), width: 1 },
         values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((one) => onAxis(one, unit)),
       },

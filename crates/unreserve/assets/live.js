@@ -42,6 +42,7 @@ export function follow(dress) {
   };
 
   const refresh = async () => {
+    timer = 0;
     if (busy || document.hidden) {
       wanted = true;
       return;
@@ -63,9 +64,9 @@ export function follow(dress) {
     }
   };
 
+  // However often something changes, the page is fetched at most so often, and never put off for ever.
   const soon = () => {
-    clearTimeout(timer);
-    timer = setTimeout(refresh, QUIET_MS);
+    timer ||= setTimeout(refresh, QUIET_MS);
   };
 
   const put = (/** @type {Document} */ next) => {

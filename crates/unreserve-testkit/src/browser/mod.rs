@@ -2,13 +2,13 @@
 
 mod pipe;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::servers::find_chromium;
 use pipe::Pipe;
 
 /// What a page is waited for, in the page's own milliseconds.
@@ -19,9 +19,6 @@ const ANSWER: Duration = Duration::from_secs(60);
 
 /// The accessibility checks of axe-core, as their makers hand them out.
 const AXE: &str = include_str!("../../vendor/axe-core/axe.min.js");
-
-/// The names under which systems have the browser.
-const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 
 /// Why a browser could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -62,16 +59,6 @@ pub enum BrowserError {
     },
 }
 
-/// Finds the browser's program.
-///
-/// # Errors
-/// [`BrowserError::NotFound`] where it is not installed; the text says how to install it.
-pub fn find_chromium() -> Result<PathBuf, BrowserError> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = std::env::split_paths(&path).flat_map(|place| NAMES.map(|name| place.join(name)));
-    places.find(|program| program.is_file()).ok_or(BrowserError::NotFound)
-}
-
 /// A request that a page made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -88,6 +75,8 @@ pub struct Browser {
     session: String,
     requests: Vec<(String, Request)>,
     complaints: Vec<String>,
+    /// Whether the page that was asked for last is there.
+    loaded: bool,
 }
 
 impl Browser {
@@ -97,10 +86,11 @@ impl Browser {
     /// It is not installed, or does not start.
     pub fn start() -> Result<Self, BrowserError> {
         let mut browser = Self {
-            pipe: Pipe::start(&find_chromium()?)?,
+            pipe: Pipe::start(&find_chromium().map_err(|_| BrowserError::NotFound)?)?,
             session: String::new(),
             requests: Vec::new(),
             complaints: Vec::new(),
+            loaded: false,
         };
         let target = browser.tell("Target.createTarget", &json!({ "url": "about:blank" }))?;
         let attach = json!({ "targetId": at(&target, "/targetId"), "flatten": true });
@@ -109,6 +99,8 @@ impl Browser {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.tell(&format!("{domain}.enable"), &json!({}))?;
         }
+        // A page that nobody looks at keeps still.
+        browser.tell("Emulation.setFocusEmulationEnabled", &json!({ "enabled": true }))?;
         browser.resize(1_280, 900)?;
         Ok(browser)
     }
@@ -118,16 +110,18 @@ impl Browser {
     /// # Errors
     /// Nobody answers there.
     pub fn open(&mut self, url: &str) -> Result<(), BrowserError> {
+        self.loaded = false;
         let answer = self.tell("Page.navigate", &json!({ "url": url }))?;
         if let Some(error) = at(&answer, "/errorText").as_str() {
             return Err(BrowserError::Refused { command: format!("open {url}"), answer: error.to_owned() });
         }
-        let wanted = serde_json::to_string(url).unwrap_or_default();
-        // A page that leads on to another one is there as well.
-        self.until(
-            "the page is there",
-            &format!("document.readyState === 'complete' && (location.href === {wanted} || true)"),
-        )
+        while !self.loaded {
+            let Some(message) = self.pipe.next(ANSWER) else {
+                return Err(BrowserError::Silent(format!("open {url}")));
+            };
+            self.hear(&message);
+        }
+        Ok(())
     }
 
     /// How wide and high the page is, in pixels of its own; up to 600 it is a phone.
@@ -252,7 +246,9 @@ impl Browser {
     /// # Errors
     /// The checks cannot run.
     pub fn accessibility(&mut self) -> Result<Vec<String>, BrowserError> {
-        self.value(&format!("{AXE}; true"))?;
+        if self.value("typeof axe === 'undefined'")? == Value::Bool(true) {
+            self.value(&format!("{AXE}; true"))?;
+        }
         let found = self.value(
             "axe.run(document, { resultTypes: ['violations'] }).then((all) => all.violations\
              .filter((one) => ['serious', 'critical'].includes(one.impact))\
@@ -302,6 +298,7 @@ impl Browser {
         let parameters = at(message, "/params");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         match at(message, "/method").as_str().unwrap_or_default() {
+            "Page.loadEventFired" => self.loaded = true,
             "Network.requestWillBeSent" => {
                 let request = Request { url: text(at(parameters, "/request/url")), bytes: 0 };
                 self.requests.push((text(at(parameters, "/requestId")), request));

@@ -16,7 +16,7 @@ use super::BrowserError;
 const SCRIPT: &str = "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1";
 
 /// No window, nothing remembered, nothing asked of anybody outside, and the same picture on every machine.
-const FLAGS: [&str; 17] = [
+const FLAGS: [&str; 20] = [
     "--headless=new",
     "--remote-debugging-pipe",
     // Whoever runs tests as root has no sandbox; what is shown here is ours.
@@ -26,6 +26,9 @@ const FLAGS: [&str; 17] = [
     "--no-first-run",
     "--no-default-browser-check",
     "--disable-background-networking",
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
     "--disable-component-update",
     "--disable-default-apps",
     "--disable-extensions",

@@ -118,6 +118,15 @@ pub fn find_prometheus() -> Result<PrometheusBinaries, ServerError> {
     both.map(|(prometheus, promtool)| PrometheusBinaries { prometheus, promtool }).ok_or(ServerError::NoPrometheus)
 }
 
+/// Finds Debian's Chromium, by any of the names that systems give it.
+///
+/// # Errors
+/// [`ServerError::NoChromium`] where it is not installed; the text says how to install it.
+pub fn find_chromium() -> Result<PathBuf, ServerError> {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    names.into_iter().find_map(find_program).ok_or(ServerError::NoChromium)
+}
+
 /// A program on PATH, or where systems keep their own.
 fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -11,8 +11,8 @@ mod supervisor;
 
 pub use account::runs_as_root;
 pub use finding::{
-    MariaDbBinaries, PostgresBinaries, PrometheusBinaries, find_aiosmtpd, find_cron, find_faketime, find_mariadb,
-    find_postgres, find_prometheus, find_systemd_analyze,
+    MariaDbBinaries, PostgresBinaries, PrometheusBinaries, find_aiosmtpd, find_chromium, find_cron, find_faketime,
+    find_mariadb, find_postgres, find_prometheus, find_systemd_analyze,
 };
 pub use mariadb::MariaDbServer;
 pub use pgbouncer::{PgBouncer, PoolMode, find_pgbouncer};
@@ -64,6 +64,12 @@ pub enum ServerError {
         "prometheus and promtool were not found; on Debian or Ubuntu: sudo apt-get update && sudo apt-get install -y --no-install-recommends prometheus"
     )]
     NoPrometheus,
+    /// The browser is not installed.
+    #[error(
+        "Chromium was not found; on Debian or Ubuntu: \
+         sudo apt-get update && sudo apt-get install -y --no-install-recommends chromium"
+    )]
+    NoChromium,
     /// A database server refuses to run as root, and no other account was found to run it as.
     #[error("a database server does not run as root, and neither `postgres` nor `nobody` is an account here")]
     NoAccount,

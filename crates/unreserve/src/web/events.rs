@@ -1,4 +1,6 @@
 //! Tells open pages that something has changed, as server-sent events. What it is they read again themselves.
+//!
+//! Every event has some data: browsers drop one that has none.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -41,7 +43,7 @@ pub(super) async fn stream(State(site): State<Site>, Query(wanted): Query<Wanted
             .remedy("close some of them; this one shows what is new when it is loaded again");
         return ([(header::RETRY_AFTER, "10")], answer::problem(&told)).into_response();
     };
-    let hello = Event::default().event("hello").retry(AGAIN).data("");
+    let hello = Event::default().event("hello").retry(AGAIN).data("you are told of changes");
     let first = futures_util::stream::once(async { Ok::<_, Infallible>(hello) });
     let state = (site.changes(), wanted.shop, place);
     let changes = futures_util::stream::unfold(state, |(mut changes, shop, place)| async move {
@@ -54,7 +56,7 @@ pub(super) async fn stream(State(site): State<Site>, Query(wanted): Query<Wanted
                 Err(RecvError::Closed) => return None,
             }
         }
-        Some((Ok(Event::default().event("changed").data("")), (changes, shop, place)))
+        Some((Ok(Event::default().event("changed").data("look again")), (changes, shop, place)))
     });
     let all = futures_util::StreamExt::chain(first, changes);
     Sse::new(all).keep_alive(KeepAlive::new().interval(SILENCE)).into_response()
@@ -86,6 +88,7 @@ pub(super) async fn hear(site: Site, mut news: Subscription) {
 pub(super) async fn look(site: Site) {
     let clock = ProcessClock::new();
     let mut seen: Vec<(Option<String>, u64)> = Vec::new();
+    let mut joined = site.joined();
     loop {
         clock.sleep(LOOK).await;
         if !site.is_watched() {
@@ -96,6 +99,12 @@ pub(super) async fn look(site: Site) {
             now.push((shop.name().shop, mark(shop).await));
         }
         let before = std::mem::replace(&mut seen, now);
+        // Between the moment a page was written and the one from which on it is told, something may have changed.
+        let newcomers = std::mem::replace(&mut joined, site.joined()) != joined;
+        if newcomers {
+            site.tell(None);
+            continue;
+        }
         for (shop, mark) in &seen {
             if before.iter().any(|(known, old)| known == shop && old != mark) {
                 site.tell(shop.clone());

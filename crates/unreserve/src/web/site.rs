@@ -1,5 +1,6 @@
 //! What is served, whoever listens: the shops as they are now, and whoever wants to be told of changes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ struct Inner {
     router: RwLock<Option<Router>>,
     changes: broadcast::Sender<Changed>,
     listeners: Arc<Semaphore>,
+    /// How many have begun to listen so far.
+    joined: AtomicU64,
     ends: watch::Sender<bool>,
     process: Process,
 }
@@ -86,6 +89,7 @@ impl Site {
             router: RwLock::new(None),
             changes: broadcast::Sender::new(CHANGES_KEPT),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
+            joined: AtomicU64::new(0),
             ends: watch::Sender::new(false),
             process,
         }));
@@ -123,7 +127,13 @@ impl Site {
 
     /// What changes from now on.
     pub(super) fn changes(&self) -> broadcast::Receiver<Changed> {
+        self.0.joined.fetch_add(1, Ordering::Relaxed);
         self.0.changes.subscribe()
+    }
+
+    /// How many have begun to listen so far.
+    pub(super) fn joined(&self) -> u64 {
+        self.0.joined.load(Ordering::Relaxed)
     }
 
     /// The places for those who are told.

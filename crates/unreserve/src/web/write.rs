@@ -150,8 +150,9 @@ pub(crate) fn check(word: &str) -> String {
     sentence(&word.replace('_', " "))
 }
 
-/// A text whose `quoted` parts stand as code, made safe for HTML.
-pub(crate) fn in_code(text: &str) -> String {
+/// A text whose `quoted` parts stand as code and whose instants are the reader's own, made safe for HTML.
+pub(crate) fn in_code(text: impl AsRef<str>) -> String {
+    let text = text.as_ref();
     let mut html = String::with_capacity(text.len());
     // Every second piece stands between two marks; a mark without its other one stays as it is.
     let pieces: Vec<&str> = text.split('`').collect();
@@ -160,10 +161,22 @@ pub(crate) fn in_code(text: &str) -> String {
         match place {
             _ if place > closed => html.push_str(&format!("`{}", escaped(piece))),
             _ if place & 1 == 1 => html.push_str(&format!("<code>{}</code>", escaped(piece))),
-            _ => html.push_str(&escaped(piece)),
+            _ => html.push_str(&with_times(piece)),
         }
     }
     html
+}
+
+/// A text made safe for HTML, whose instants are the reader's own.
+fn with_times(text: &str) -> String {
+    let word = |word: &str| {
+        let plain = word.trim_end_matches(['.', ',', ';', ':']);
+        match plain.parse::<Timestamp>() {
+            Ok(at) => format!("{}{}", time(&at), word.get(plain.len()..).unwrap_or_default()),
+            Err(_) => escaped(word),
+        }
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn escaped(text: &str) -> String {
@@ -231,6 +244,10 @@ mod tests {
             ("a ` b", "a ` b"),
             ("`a` and ` b", "<code>a</code> and ` b"),
             ("\"'&", "&quot;&#39;&amp;"),
+            (
+                "waits until 2026-11-22T10:00:00Z.",
+                r#"waits until <time datetime="2026-11-22T10:00:00.000Z">2026-11-22 10:00:00 UTC</time>."#,
+            ),
         ];
         for (text, expected) in cases {
             assert_eq!(in_code(text), expected, "{text}");

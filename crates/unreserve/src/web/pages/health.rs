@@ -40,6 +40,18 @@ impl Page {
         u64::try_from(self.view.checks.len()).unwrap_or(u64::MAX)
     }
 
+    fn has_problems(&self) -> bool {
+        self.problems().next().is_some()
+    }
+
+    fn problems(&self) -> impl Iterator<Item = &CheckView> {
+        self.view.checks.iter().filter(|check| check.status != StatusWord::Ok)
+    }
+
+    fn well(&self) -> impl Iterator<Item = &CheckView> {
+        self.view.checks.iter().filter(|check| check.status == StatusWord::Ok)
+    }
+
     /// The thresholds that a check was judged by.
     fn limits(&self, check: &CheckView) -> Option<String> {
         let unit = check.unit?;
