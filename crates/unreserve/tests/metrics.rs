@@ -125,6 +125,21 @@ fn counters_go_on_from_sweep_to_sweep_and_say_what_the_ledger_says() {
 }
 
 #[test]
+fn one_order_by_hand_does_not_say_that_the_shop_is_swept() {
+    let place = shop();
+    sweep(&place, &["--order", "M-1"], 0);
+    let one = text(&place);
+    assert_eq!(value(&one, "unreserve_sweeps_total", "result=\"done\""), 1.0);
+    assert_eq!(value(&one, "unreserve_last_success_timestamp_seconds", ""), 0.0);
+    assert_eq!(value(&one, "unreserve_last_attempt_timestamp_seconds", ""), 0.0);
+    sweep(&place, &[], 0);
+    let whole = value(&text(&place), "unreserve_last_success_timestamp_seconds", "");
+    assert!(whole > 0.0);
+    sweep(&place, &["--order", "M-1"], 0);
+    assert_eq!(value(&text(&place), "unreserve_last_success_timestamp_seconds", ""), whole);
+}
+
+#[test]
 fn a_failed_sweep_is_counted_and_the_last_good_one_stays() {
     let place = shop();
     sweep(&place, &[], 0);

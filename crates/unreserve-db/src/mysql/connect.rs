@@ -51,6 +51,8 @@ pub(super) struct Link {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
     Read,
+    /// It reads with several statements what has to fit together.
+    Snapshot,
     Write,
 }
 
@@ -151,10 +153,10 @@ impl Link {
     }
 
     async fn begin(&mut self, access: Access, wait_seconds: u64) -> Result<(), ShopError> {
-        let word = if access == Access::Read { "READ ONLY" } else { "READ WRITE" };
+        let word = if access == Access::Write { "READ WRITE" } else { "READ ONLY" };
         let settings = settings(self.product, self.cluster, self.limits.statement_timeout, wait_seconds);
         let stale = planted(Mutant::RepeatableRead) && access == Access::Write;
-        let level = if stale { "REPEATABLE READ" } else { "READ COMMITTED" };
+        let level = if stale || access == Access::Snapshot { "REPEATABLE READ" } else { "READ COMMITTED" };
         let sql = format!("{settings}; SET TRANSACTION ISOLATION LEVEL {level}; START TRANSACTION {word}");
         let begun = self.simple("begin", sql).await;
         if begun.is_err() {
@@ -167,6 +169,11 @@ impl Link {
     /// Begins a transaction that reads.
     pub(super) async fn begin_read(&mut self) -> Result<(), ShopError> {
         self.begin(Access::Read, 1).await
+    }
+
+    /// Begins a transaction whose statements all see one moment.
+    pub(super) async fn begin_snapshot(&mut self) -> Result<(), ShopError> {
+        self.begin(Access::Snapshot, 1).await
     }
 
     /// Begins a transaction of our own tables' housekeeping.

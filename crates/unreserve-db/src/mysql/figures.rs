@@ -88,7 +88,9 @@ fn found(plan: &Plan, by: FoundBy, alias: &str, made: &MadePlan) -> String {
         }
         FoundBy::Expiry => {
             let time = &plan.due.time;
-            format!("\nWHERE r.{} >= {}", quoted(&time.column.name), written_bound(FROM, &time.encoding))
+            // What never expires has no expiry, and was made all the same.
+            let column = quoted(&time.column.name);
+            format!("\nWHERE (r.{column} >= {} OR r.{column} IS NULL)", written_bound(FROM, &time.encoding))
         }
         FoundBy::Everything => String::new(),
     }
@@ -125,7 +127,7 @@ fn orders(plan: &Plan, made: &MadePlan) -> Statement {
         day_of("t.made"),
         counted("t.unpaid AND NOT t.cancelled"),
         counted("t.cancelled"),
-        counted("t.paid"),
+        counted("t.paid AND NOT t.cancelled AND NOT t.unpaid"),
         table_name(&plan.order.table),
         found(plan, plan.orders_by(), "o", made),
         Writer::given(ROWS),

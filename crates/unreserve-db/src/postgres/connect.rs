@@ -252,6 +252,11 @@ impl Link {
         self.begin(Transaction::Read);
     }
 
+    /// Begins a transaction whose statements all see one moment.
+    pub(super) fn begin_snapshot(&mut self) {
+        self.begin(Transaction::Snapshot);
+    }
+
     /// Ends a transaction: commits what was read or written if all went well, else rolls back.
     pub(super) async fn end<T>(&mut self, outcome: Result<T, ShopError>) -> Result<T, ShopError> {
         if self.ahead.take().is_some() || self.connection.is_none() {

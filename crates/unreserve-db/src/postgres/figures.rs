@@ -79,7 +79,9 @@ fn found(plan: &Plan, by: FoundBy, alias: &str, made: &MadePlan) -> String {
         }
         FoundBy::Expiry => {
             let time = &plan.due.time;
-            format!("\nWHERE r.{} >= {}", quoted(&time.column.name), written_bound(1, &time.encoding))
+            // What never expires has no expiry, and was made all the same.
+            let column = quoted(&time.column.name);
+            format!("\nWHERE (r.{column} >= {} OR r.{column} IS NULL)", written_bound(1, &time.encoding))
         }
         FoundBy::Everything => String::new(),
     }
@@ -105,7 +107,7 @@ fn orders(plan: &Plan, made: &MadePlan) -> Statement {
     let at = w.instant(ExpiryHome::Order, &made.time.column, &made.time.encoding);
     w.finish(&format!(
         "SELECT CASE WHEN {} THEN {} END, count(*), count(*) FILTER (WHERE t.unpaid AND NOT t.cancelled),\n\
-         count(*) FILTER (WHERE t.cancelled), count(*) FILTER (WHERE t.paid)\n\
+         count(*) FILTER (WHERE t.cancelled), count(*) FILTER (WHERE t.paid AND NOT t.cancelled AND NOT t.unpaid)\n\
          FROM (SELECT {at} AS made, coalesce({unpaid}, false) AS unpaid, coalesce({cancelled}, false) AS cancelled,\n\
          coalesce({paid}, false) AS paid\nFROM {} AS o{}\nLIMIT $3::bigint) AS t\nGROUP BY 1",
         in_span("t.made"),

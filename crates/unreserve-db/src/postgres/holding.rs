@@ -86,13 +86,14 @@ pub(super) fn statements(plan: &Plan) -> Vec<Statement> {
     [held_statement(plan), holdings_statement(plan)].into_iter().chain(counters).collect()
 }
 
-/// What is held of the stock rows, and their counters.
+/// What is held of the stock rows, and their counters: of one moment, since a checkout between two statements would look
+/// like a counter that is wrong.
 pub(super) async fn stock_holdings(
     link: &mut Link,
     (plan, statements): (&Plan, &Statements),
     read_max: u32,
 ) -> Result<StockHoldings, ShopError> {
-    link.begin_read();
+    link.begin_snapshot();
     let outcome = read(link, (plan, statements), read_max).await;
     link.end(outcome).await
 }

@@ -53,6 +53,8 @@ fn once(names: &str) -> String {
 pub(super) enum Transaction {
     /// It reads.
     Read,
+    /// It reads with several statements what has to fit together: all of them see one moment.
+    Snapshot,
     /// It writes our own tables.
     Write,
     /// It writes our own tables, waits for a batch of ours that is still under way, and its commit need not wait for the disk.
@@ -64,7 +66,7 @@ pub(super) enum Transaction {
 impl Transaction {
     fn lock_wait(self) -> Duration {
         match self {
-            Self::Read | Self::Write => Duration::from_secs(1),
+            Self::Read | Self::Snapshot | Self::Write => Duration::from_secs(1),
             Self::Lease => Duration::from_secs(3),
             Self::Batch(wait) => wait,
         }
@@ -88,8 +90,12 @@ impl Message {
     /// Opens a transaction. The settings end with it. A process that was stopped in mid-batch must not keep the shop's
     /// rows for long; and a policy that hides rows must be an error, since a payment that cannot be seen protects nothing.
     pub(super) fn opening(transaction: Transaction, statement_timeout: Duration) -> Self {
-        let access = if matches!(transaction, Transaction::Read) { "READ ONLY" } else { "READ WRITE" };
-        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED {access}");
+        let mode = match transaction {
+            Transaction::Read => "READ COMMITTED READ ONLY",
+            Transaction::Snapshot => "REPEATABLE READ READ ONLY",
+            _ => "READ COMMITTED READ WRITE",
+        };
+        let begin = format!("BEGIN ISOLATION LEVEL {mode}");
         let (wait, limit) = (transaction.lock_wait().as_millis().max(1), statement_timeout.as_millis().max(1));
         let settings = [
             ("lock_timeout", wait.to_string()),

@@ -77,11 +77,11 @@ pub(super) async fn sweeps_page(link: &mut Link, query: &SweepsQuery) -> Result<
 }
 
 /// `$1` the sweep, `$2`, `$3` and `$4` the place to go on behind, `$5` how many to look at. The batches come in their order, so that
-/// only as many of them are looked into as the page needs; each has an entry.
+/// only as many of them are looked into as the page needs; each has an entry, and that of the place to go on behind may have no more.
 const ENTRIES_LOOKED: &str = "SELECT e.*, b.at AS batch_at FROM (
         SELECT x.batch_id, x.at FROM unreserve.batch AS x WHERE x.sweep_id = $1::text::uuid
           AND ($2::bigint IS NULL OR (x.at, x.batch_id) >= (timestamptz 'epoch' + $2::bigint * interval '1 microsecond', $3::text::uuid))
-        ORDER BY x.at, x.batch_id LIMIT $5::bigint
+        ORDER BY x.at, x.batch_id LIMIT $5::bigint + 1
     ) AS b JOIN unreserve.entry AS e ON e.batch_id = b.batch_id
     WHERE $2::bigint IS NULL OR (b.at, b.batch_id, e.line) > (timestamptz 'epoch' + $2::bigint * interval '1 microsecond', $3::text::uuid, $4::bigint)
     ORDER BY b.at, b.batch_id, e.line LIMIT $5::bigint";
@@ -146,8 +146,10 @@ pub(super) async fn lately(link: &mut Link, query: &LatelyQuery) -> Result<Latel
         let to = now.as_microsecond().saturating_add(86_400_000_000);
         Parameters::new().with(query.profile.clone()).with(from.as_microsecond()).with(to)
     };
-    let newest =
-        Parameters::new().with(query.profile.clone()).with(from.as_microsecond()).with(i64::from(query.releases_max));
+    let newest = Parameters::new()
+        .with(query.profile.clone())
+        .with(days_back(now, query.release_days).as_microsecond())
+        .with(i64::from(query.releases_max));
     let by_day = batches_by_day();
     let calls = vec![
         Call::once("tally_sweeps", SWEEPS, span())?,

@@ -90,7 +90,9 @@ fn found(plan: &Plan, by: FoundBy, alias: &str, made: &MadePlan) -> String {
         }
         FoundBy::Expiry => {
             let time = &plan.due.time;
-            format!("\nWHERE {}", not_before(&format!("r.{}", quoted(&time.column.name)), &time.encoding))
+            // What never expires has no expiry, and was made all the same.
+            let column = format!("r.{}", quoted(&time.column.name));
+            format!("\nWHERE ({} OR {column} IS NULL)", not_before(&column, &time.encoding))
         }
         FoundBy::Everything => String::new(),
     }
@@ -116,7 +118,7 @@ fn orders(plan: &Plan, made: &MadePlan) -> Statement {
     let at = instant(ExpiryHome::Order, &made.time.column, &made.time.encoding);
     w.finish(&format!(
         "SELECT CASE WHEN {} THEN {} END, count(*), count(*) FILTER (WHERE t.unpaid AND NOT t.cancelled),\n\
-         count(*) FILTER (WHERE t.cancelled), count(*) FILTER (WHERE t.paid)\n\
+         count(*) FILTER (WHERE t.cancelled), count(*) FILTER (WHERE t.paid AND NOT t.cancelled AND NOT t.unpaid)\n\
          FROM (SELECT {at} AS made, {unpaid} IS TRUE AS unpaid, {cancelled} IS TRUE AS cancelled, {paid} IS TRUE AS paid\n\
          FROM {} AS o{}\nLIMIT {ROWS}) AS t\nGROUP BY 1",
         in_span("t.made"),

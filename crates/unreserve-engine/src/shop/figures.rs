@@ -61,7 +61,7 @@ pub struct OrdersMade {
     pub unpaid: u64,
     /// How many are cancelled, whoever did it.
     pub cancelled: u64,
-    /// How many are paid; 0 where the plan does not say what that is.
+    /// How many are paid, and neither unpaid nor cancelled, so that each order counts once; 0 where the plan does not say what paid is.
     pub paid: u64,
 }
 

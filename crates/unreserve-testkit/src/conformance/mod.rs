@@ -98,6 +98,7 @@ macro_rules! conformance_group {
             outlook::counts_up_to_the_bound,
             outlook::a_bounded_count_still_knows_the_oldest,
             outlook::orders_with_many_reservations_are_counted_up_to_the_bound,
+            pages::batches_of_one_entry_come_page_after_page,
             pages::entries_come_page_after_page_and_can_be_searched,
             pages::sweeps_are_filtered_by_how_they_ended,
             pages::sweeps_come_page_after_page_and_each_once,

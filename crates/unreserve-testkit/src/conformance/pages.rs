@@ -9,7 +9,7 @@ use unreserve_engine::shop::CheckedShop;
 
 use super::steps::{acquire, end, whole_batch};
 use crate::failure::{Failure, equal, holds, present};
-use crate::shops::{MakeShop, NewReservation, Rules, Sweeper, World};
+use crate::shops::{MakeShop, NewReservation, Pool, Rules, Sweeper, World};
 
 fn sweeps_query(limit: u32) -> SweepsQuery {
     SweepsQuery { profile: "malikli".to_owned(), filter: SweepFilter::All, after: None, limit, look_max: 100 }
@@ -145,6 +145,36 @@ pub async fn entries_come_page_after_page_and_can_be_searched(make: MakeShop) ->
     let query = EntriesQuery { matching: Some("n-200".to_owned()), ..entries_query(sweep_id, 1) };
     let one = shop.entries_page(&query).await?;
     equal(&one.entries.first().and_then(number), &Some("N-200".to_owned()), "the one that was looked for")
+}
+
+/// Batches of one entry each: the last page is the last because there is no more.
+///
+/// # Errors
+/// It does not hold.
+pub async fn batches_of_one_entry_come_page_after_page(make: MakeShop) -> Result<(), Failure> {
+    let mut world = World::new(make, Rules::default()).await?;
+    let mut shop = world.open().await?;
+    let sweeper = Sweeper::new("one");
+    acquire(shop.as_mut(), &sweeper).await?;
+    world.add_stock(Pool::Variant, 1, 100, Some(20)).await?;
+    for number in 1..=5 {
+        let number = format!("O-{number}");
+        world.add_order(&number, "pending").await?;
+        // What is reserved still keeps the order from being cancelled.
+        world.add_reservation(&number, NewReservation::variant(1, 1, -5)).await?;
+        world.add_reservation(&number, NewReservation::variant(1, 1, 3_600)).await?;
+        whole_batch(shop.as_mut(), &sweeper).await?;
+    }
+    let sweep_id = sweeper.start.sweep_id;
+    let all = shop.entries(sweep_id, 100).await?;
+    equal(&all.len(), &5, "entries: one a batch")?;
+    for limit in [1, 2, 4, 5] {
+        let query = entries_query(sweep_id, limit);
+        equal(&all_entries(shop.as_mut(), query.clone()).await?, &all, &format!("entries in pages of {limit}"))?;
+        let searched = EntriesQuery { matching: Some("o-".to_owned()), look_max: 1, ..query };
+        equal(&all_entries(shop.as_mut(), searched).await?, &all, &format!("searched in pages of {limit}"))?;
+    }
+    Ok(())
 }
 
 /// The sums of today, and the newest releases up to the bound.

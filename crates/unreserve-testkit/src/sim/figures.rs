@@ -69,7 +69,7 @@ fn orders(view: &View<'_>, span: &Span, made: &MadePlan) -> Result<Part<BTreeMap
         add(&mut day.made, true);
         add(&mut day.unpaid, unpaid && !cancelled);
         add(&mut day.cancelled, cancelled);
-        add(&mut day.paid, !paid.is_empty() && view.all(table, row, paid));
+        add(&mut day.paid, !paid.is_empty() && !unpaid && !cancelled && view.all(table, row, paid));
     }
     Ok(span.part(rows, days))
 }

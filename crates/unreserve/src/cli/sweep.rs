@@ -5,7 +5,6 @@ use std::sync::Arc;
 use unreserve_engine::ledger::Entry;
 use unreserve_engine::model::Holder;
 use unreserve_engine::report::{SweepReport, report_dry};
-use unreserve_engine::shop::CheckedShop;
 use unreserve_engine::sweep::{Progress as Progressed, Stop, SweepError, dry_sweep};
 use unreserve_engine::watch::Trouble;
 
@@ -20,10 +19,11 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::hub::{Hub, Line, News};
 use crate::lock::{Lock, Purpose};
-use crate::metrics::MetricsFile;
+use crate::metrics::{MetricsFile, Scope};
 use crate::opening::{self, block_on, sweep_failure};
 use crate::printer::{Printer, Progress};
 use crate::profiles;
+use crate::settings::Settings;
 use crate::sweeping::{Changes, Reported, database, guards, log, not_begun, request, sweep_and_report, trouble};
 
 /// Runs the command.
@@ -52,21 +52,26 @@ fn one(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> {
 
 /// One sweep, its metrics and its result. The locks are free when it is done.
 async fn once(args: &SweepArgs, context: &Context, around: Option<&Around>) -> Result<Exit, Failure> {
-    let (settings, mut lock) = (&context.settings, None);
+    let settings = &context.settings;
     let name = settings.shop.as_deref();
-    let file = settings.metrics_file.as_ref().map(|file| MetricsFile::of(&file.value, name));
+    // The numbers go on from the file as whoever held the lock before has left it.
+    let lock = locked(settings);
+    let scope = if args.order.is_some() { Scope::OneOrder } else { Scope::Shop };
+    let file = settings.metrics_file.as_ref().map(|file| MetricsFile::of(&file.value, name, scope));
     let listeners = file.iter().map(MetricsFile::listener).chain(context.telemetry.listeners());
     let listeners = listeners.chain(around.map(Around::listener)).collect();
     let line = Hub::new(listeners).join(name, sweeps_every(settings));
-    let swept = real(args, context, &line, &mut lock).await;
+    let holder = lock.as_ref().map(|lock| lock.holder.clone()).map_err(Failure::clone);
+    let swept = real(args, context, &line, holder).await;
     if let Some(trouble) = what_went_wrong(&swept) {
         line.tell(News::Troubled(Arc::new(trouble)));
     }
     // As long as the lock is held nobody else writes the file; whoever else holds it does that himself.
-    let is_anothers = lock.is_none() && matches!(&swept, Err(failure) if failure.exit == Exit::AlreadyRunning);
+    let is_anothers = lock.is_err() && matches!(&swept, Err(failure) if failure.exit == Exit::AlreadyRunning);
     if let Some(file) = file.filter(|_| !is_anothers) {
         file.write();
     }
+    drop(lock);
     let (report, stopped_by) = swept?;
     finish(args, context, &report, stopped_by.as_ref())
 }
@@ -80,8 +85,17 @@ fn what_went_wrong(swept: &Result<Reported, Failure>) -> Option<Trouble> {
     }
 }
 
-async fn real(args: &SweepArgs, context: &Context, line: &Line, lock: &mut Option<Lock>) -> Result<Reported, Failure> {
-    let (mut shop, holder) = open(context, lock).await.inspect_err(|failure| line.tell(not_begun(failure)))?;
+async fn real(
+    args: &SweepArgs,
+    context: &Context,
+    line: &Line,
+    holder: Result<Holder, Failure>,
+) -> Result<Reported, Failure> {
+    let opened = match holder {
+        Ok(holder) => opening::open(&context.settings).await.map(|shop| (shop, holder)),
+        Err(failure) => Err(failure),
+    };
+    let (mut shop, holder) = opened.inspect_err(|failure| line.tell(not_begun(failure)))?;
     line.tell(News::Opened { guards: guards(shop.as_ref()) });
     let request = request(&context.settings, args.order.clone(), holder, Stop::default());
     let changes = if args.verbose { Changes::Listed } else { Changes::Counted };
@@ -90,13 +104,11 @@ async fn real(args: &SweepArgs, context: &Context, line: &Line, lock: &mut Optio
     Ok(sweep_and_report(shop.as_mut(), &request, (&context.settings, changes), line, &mut progressed).await?)
 }
 
-/// Takes the lock of this machine, then opens the shop.
-async fn open(context: &Context, lock: &mut Option<Lock>) -> Result<(Box<dyn CheckedShop>, Holder), Failure> {
-    let place = opening::place(&context.settings)?;
-    let profile = profiles::load(&context.settings)?.profile.name;
-    let taken = Lock::take(Purpose::Sweep, &context.settings.state_dir.value, &place, &profile)?;
-    let holder = lock.insert(taken).holder.clone();
-    Ok((opening::open(&context.settings).await?, holder))
+/// Takes the lock of this machine.
+fn locked(settings: &Settings) -> Result<Lock, Failure> {
+    let place = opening::place(settings)?;
+    let profile = profiles::load(settings)?.profile.name;
+    Lock::take(Purpose::Sweep, &settings.state_dir.value, &place, &profile)
 }
 
 async fn dry(args: &SweepArgs, context: &Context) -> Result<Exit, Failure> {

@@ -130,9 +130,21 @@ impl Histogram {
 /// How often deliveries through a channel ended in each way, in the order of [`Delivery::ALL`].
 pub(super) type Deliveries = BTreeMap<Arc<str>, [u64; Delivery::ALL.len()]>;
 
+/// What the sweeps are of that are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Scope {
+    /// All that is due.
+    #[default]
+    Shop,
+    /// One order, by hand: that says nothing of whether the shop is swept.
+    OneOrder,
+}
+
 /// The numbers of one shop. Instants and spans are in microseconds; nothing is what is not known, or is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Figures {
+    /// What the sweeps are of.
+    pub(super) scope: Scope,
     pub(super) sweeps: Counts,
     pub(super) sweep_duration: Histogram,
     pub(super) batches: Counts,
@@ -158,6 +170,7 @@ pub(super) struct Figures {
 impl Default for Figures {
     fn default() -> Self {
         Self {
+            scope: Scope::Shop,
             sweeps: Counts::of(SweepResult::ALL.map(SweepResult::word)),
             sweep_duration: Histogram::new(&SWEEPS),
             batches: Counts::of(BATCHES),
@@ -196,7 +209,7 @@ impl Figures {
                 }
             }
             News::Looked(outlook) => self.look(outlook),
-            News::SweepBegan => self.last_attempt = Some(told.at.as_microsecond()),
+            News::SweepBegan => self.attempted(told.at),
             News::Committed { record, took } => {
                 self.batches.add("committed", 1);
                 self.batch_duration.observe_span(*took);
@@ -211,7 +224,7 @@ impl Figures {
             }
             News::Swept(swept) => self.swept(swept, told.at),
             News::Troubled(trouble) => {
-                self.last_attempt = Some(told.at.as_microsecond());
+                self.attempted(told.at);
                 self.errors.add(trouble.class, 1);
             }
             News::Channels(channels) => {
@@ -238,10 +251,16 @@ impl Figures {
         self.next_expiry = outlook.next_expiry.map(Timestamp::as_microsecond);
     }
 
+    fn attempted(&mut self, at: Timestamp) {
+        if self.scope == Scope::Shop {
+            self.last_attempt = Some(at.as_microsecond());
+        }
+    }
+
     fn swept(&mut self, swept: &Swept, at: Timestamp) {
         self.sweeps.add(swept.result.word(), 1);
-        self.last_attempt = Some(at.as_microsecond());
-        if swept.result.is_success() {
+        self.attempted(at);
+        if swept.result.is_success() && self.scope == Scope::Shop {
             self.last_success = Some(at.as_microsecond());
         }
         let Some(report) = &swept.report else { return };

@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 
 use super::Metrics;
 use super::collect::seconds;
-use super::figures::{Deliveries, Figures, Histogram};
+use super::figures::{Deliveries, Figures, Histogram, Scope};
 use super::render;
 use super::table::{Cell, METRICS, Metric};
 use crate::hub::{Delivery, Listener};
@@ -35,7 +35,7 @@ pub(crate) struct MetricsFile {
 impl MetricsFile {
     /// Goes on from what the file says. Where it is not there or cannot be read, counting begins at 0. A shop with a name
     /// has a file of its own: `unreserve.prom` becomes `unreserve.blue.prom`.
-    pub(crate) fn of(path: &Path, shop: Option<&str>) -> Self {
+    pub(crate) fn of(path: &Path, shop: Option<&str>, scope: Scope) -> Self {
         let path = shop.map_or_else(|| path.to_owned(), |shop| of_shop(path, shop));
         let figures = match earlier(&path) {
             Ok(text) => figures_of(&text),
@@ -46,6 +46,7 @@ impl MetricsFile {
                 Figures::default()
             }
         };
+        let figures = Figures { scope, ..figures };
         Self { path, metrics: Arc::new(Metrics::going_on(shop.unwrap_or_default(), figures)) }
     }
 

@@ -18,6 +18,7 @@ pub(crate) use render::render;
 pub(crate) use table::reference_markdown;
 
 use figures::Figures;
+pub(crate) use figures::Scope;
 
 use crate::hub::{Listener, News, Told};
 

@@ -97,16 +97,16 @@ fn the_file_is_readable_by_all_and_nothing_is_left_beside_it() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("unreserve.prom");
-    let file = MetricsFile::of(&path, None);
+    let file = MetricsFile::of(&path, None, Scope::Shop);
     eventful().into_iter().for_each(|news| file.listener().hear(&Told { shop: "".into(), ..told(news) }));
     file.write();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
-    MetricsFile::of(&path, None).write();
+    MetricsFile::of(&path, None, Scope::Shop).write();
     assert!(std::fs::read_to_string(&path).unwrap().contains("\nunreserve_units_released_total 7\n"));
     let names: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["unreserve.prom"]);
     // Where it cannot be written, nothing happens but a line in the log.
-    let nowhere = MetricsFile::of(&directory.path().join("none").join("unreserve.prom"), None);
+    let nowhere = MetricsFile::of(&directory.path().join("none").join("unreserve.prom"), None, Scope::Shop);
     nowhere.write();
 }
 
