@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use unreserve_engine::sweep::Clock;
 
 use super::door::Door;
+use super::patient::Patient;
 use super::site::Site;
 use super::token::Token;
 use crate::clock::ProcessClock;
@@ -20,11 +21,14 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::settings::WebSettings;
 
-/// At most so many are connected at once; whoever comes later waits.
+/// At most so many are connected at once to an address, and as many to a socket; whoever comes later waits.
 const CONNECTIONS: usize = 128;
 
 /// Whoever has not sent the head of a request after so long is hung up on, also between two requests.
 const HEAD: Duration = Duration::from_secs(20);
+
+/// Whoever has read nothing of an answer for so long is hung up on.
+const UNREAD: Duration = Duration::from_secs(30);
 
 /// The most bytes of a request's head, and the most lines of it.
 const HEAD_BYTES: usize = 32 * 1_024;
@@ -150,11 +154,10 @@ impl Bound {
     /// The runtime cannot take the places over.
     pub(super) fn answer(self, site: &Site) -> Result<Vec<AbortHandle>, Failure> {
         let failed = |error: std::io::Error| Failure::new(Exit::Problems, "the page cannot be served").because(&error);
-        let connections = Arc::new(Semaphore::new(CONNECTIONS));
         let mut handles = Vec::new();
         if let Some((listener, door)) = self.tcp {
             let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
-            let (site, connections) = (site.clone(), Arc::clone(&connections));
+            let (site, connections) = (site.clone(), Arc::new(Semaphore::new(CONNECTIONS)));
             let work = async move {
                 loop {
                     let permit = Arc::clone(&connections).acquire_owned().await;
@@ -170,7 +173,8 @@ impl Bound {
         if let Some(socket) = self.socket {
             let listener = socket.listener.try_clone().map_err(failed)?;
             let listener = tokio::net::UnixListener::from_std(listener).map_err(failed)?;
-            let site = site.clone();
+            // Places of its own: whoever takes all those of the address leaves the socket's owner his.
+            let (site, connections) = (site.clone(), Arc::new(Semaphore::new(CONNECTIONS)));
             let work = async move {
                 // Removes the file when this ends.
                 let _socket = socket;
@@ -211,7 +215,7 @@ fn begin(
             .header_read_timeout(HEAD)
             .max_headers(HEAD_LINES)
             .max_buf_size(HEAD_BYTES)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Patient::new(stream, UNREAD)), service);
         tokio::select! {
             served = connection => if let Err(error) = served {
                 tracing::trace!(event = "hung_up", "a connection to the page has ended: {error}");

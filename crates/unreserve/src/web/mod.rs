@@ -10,6 +10,7 @@ pub(crate) mod icons;
 mod listening;
 mod login;
 mod pages;
+mod patient;
 mod probes;
 mod site;
 mod token;

@@ -143,6 +143,29 @@ fn a_socket_is_its_owners_alone_and_goes_with_the_process() {
 }
 
 #[test]
+fn who_takes_every_place_of_the_address_takes_none_of_the_sockets() {
+    let shop = Shop::new();
+    shop.set("[web]\nsocket = \"page.sock\"");
+    let shown = shop.show(&["--config", "unreserve.toml", "dashboard", "--listen", "127.0.0.1:0"]);
+    let host = shown.url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    // Nobody says anything on them, so that each keeps its place until it is hung up on.
+    let idle: Vec<_> = (0..128).map(|_| std::net::TcpStream::connect(&host).unwrap()).collect();
+    for _ in 0..3 {
+        let alive =
+            answer(UnixStream::connect(shop.path().join("page.sock")).unwrap(), "GET /livez HTTP/1.1\r\nHost: x");
+        assert_eq!(status(&alive), 200);
+    }
+    for mut stream in idle {
+        stream.set_nonblocking(true).unwrap();
+        let read = stream.read(&mut [0]);
+        assert!(
+            read.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock),
+            "the socket had to wait for a place of the address: {read:?}"
+        );
+    }
+}
+
+#[test]
 fn what_cannot_be_shown_is_told_before_anything_begins() {
     let shop = Shop::new();
     let refused = |arguments: &[&str], expected: &[&str]| {
