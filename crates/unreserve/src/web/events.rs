@@ -3,6 +3,7 @@
 //! Every event has some data: browsers drop one that has none.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -16,7 +17,7 @@ use unreserve_engine::sweep::Clock;
 
 use super::answer;
 use super::site::{Changed, Site};
-use super::view::{Overview, Problem, ShopView};
+use super::view::{Overview, Problem, ShopView, ask_each};
 use crate::clock::ProcessClock;
 use crate::hub::{Heard, News, Subscription, Told};
 
@@ -38,7 +39,7 @@ pub(super) struct Wanted {
 
 /// Tells one page, for as long as it is open.
 pub(super) async fn stream(State(site): State<Site>, Query(wanted): Query<Wanted>) -> Response<Body> {
-    let Ok(place) = std::sync::Arc::clone(site.listeners()).try_acquire_owned() else {
+    let Ok(place) = Arc::clone(site.listeners()).try_acquire_owned() else {
         let told = Problem::new(503, "too many pages", "too many pages are open to tell this one of changes as well")
             .remedy("close some of them; this one shows what is new when it is loaded again");
         return ([(header::RETRY_AFTER, "10")], answer::problem(&told)).into_response();
@@ -94,10 +95,8 @@ pub(super) async fn look(site: Site) {
         if !site.is_watched() {
             continue;
         }
-        let mut now = Vec::new();
-        for shop in site.views().all() {
-            now.push((shop.name().shop, mark(shop).await));
-        }
+        let looked = |shop: Arc<ShopView>| async move { (shop.name().shop, mark(&shop).await) };
+        let now = ask_each(site.views().all().cloned(), looked).await;
         let before = std::mem::replace(&mut seen, now);
         // Between the moment a page was written and the one from which on it is told, something may have changed.
         let newcomers = std::mem::replace(&mut joined, site.joined()) != joined;

@@ -1,5 +1,7 @@
 //! What machines ask: whether we live, whether the databases are reached, and the metrics.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode, header};
@@ -7,7 +9,7 @@ use axum::response::IntoResponse;
 
 use super::answer;
 use super::site::Site;
-use super::view::Problem;
+use super::view::{Problem, ShopView, ask_each};
 use crate::hub::Hub;
 
 /// Whether every watch of this process lives. No details: nobody has shown a token.
@@ -24,12 +26,9 @@ pub(super) async fn ready(State(site): State<Site>) -> Response<Body> {
     if let Some(hub) = site.hub() {
         return said(hub.is_ready());
     }
-    for shop in site.views().all() {
-        if shop.overview().await.map_or(true, |overview| overview.figures.is_none()) {
-            return said(false);
-        }
-    }
-    said(true)
+    let reached = |shop: Arc<ShopView>| async move { shop.overview().await.is_ok_and(|it| it.figures.is_some()) };
+    let all = ask_each(site.views().all().cloned(), reached).await;
+    said(all.into_iter().all(|is_reached| is_reached))
 }
 
 fn said(ready: bool) -> Response<Body> {

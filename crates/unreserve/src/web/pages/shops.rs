@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::super::frame::Frame;
 use super::super::site::Site;
-use super::super::view::{Mood, Overview};
+use super::super::view::{Mood, Overview, ask_each};
 use super::super::{answer, icons, write};
 use super::visit::{Visit, around};
 
@@ -43,13 +43,11 @@ pub(super) async fn home(State(site): State<Site>, request: Request) -> Response
             Err(refused) => refused,
         };
     }
-    let mut shops = Vec::new();
-    for shop in views.all().take(SHOWN) {
-        match shop.overview().await {
-            Ok(overview) => shops.push(overview),
-            Err(problem) => return super::refuse(around(&site, &parts.headers, None), &problem),
-        }
-    }
+    let asked = ask_each(views.all().take(SHOWN).cloned(), |shop| async move { shop.overview().await }).await;
+    let shops = match asked.into_iter().collect::<Result<Vec<_>, _>>() {
+        Ok(shops) => shops,
+        Err(problem) => return super::refuse(around(&site, &parts.headers, None), &problem),
+    };
     let all = u64::try_from(views.list().shops.len()).unwrap_or(u64::MAX);
     answer::page(StatusCode::OK, &Page { frame: around(&site, &parts.headers, None), shops, all })
 }

@@ -22,7 +22,7 @@ pub(crate) use problem::Problem;
 pub(crate) use sentence::{Mood, Sentence};
 pub(crate) use settings::SettingsView;
 pub(crate) use shop::ShopView;
-pub(crate) use shops::{ShopName, ShopsView, Views};
+pub(crate) use shops::{ShopName, ShopsView, Views, ask_each};
 pub(crate) use stock::StockView;
 pub(crate) use sweeps::{
     EntriesAsked, EntryView, EntryWord, SweepSummary, SweepView, SweepWord, SweepsAsked, SweepsFilter, SweepsView,

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Problem, ShopView};
 use crate::settings::Settings;
+
+/// At most so many shops are asked at once: each that is asked takes connections.
+const AT_ONCE: usize = 8;
 
 /// The shops.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -76,5 +80,63 @@ impl Views {
                     .remedy(format!("add `shop=NAME`: {}", names())))
             }
         }
+    }
+}
+
+/// Asks many at once, a few at a time, so that one whose database is out of reach keeps nobody waiting for the others. The
+/// answers are in the order of the questions.
+pub(crate) async fn ask_each<S, A, F>(of: impl IntoIterator<Item = S>, ask: impl Fn(S) -> F) -> Vec<A>
+where
+    F: Future<Output = A>,
+{
+    let asked = of.into_iter().enumerate().map(|(place, one)| {
+        let answer = ask(one);
+        async move { (place, answer.await) }
+    });
+    let mut answers: Vec<_> = futures_util::stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
+    answers.sort_unstable_by_key(|(place, _)| *place);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::sync::{Barrier, Notify};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn eight_are_asked_at_once_and_no_more() {
+        // Nobody answers before eight are asked.
+        let (eight, now, most) = (Barrier::new(AT_ONCE), Cell::new(0), Cell::new(0));
+        let (eight, now, most) = (&eight, &now, &most);
+        let answers = ask_each(0..3 * AT_ONCE, |one| async move {
+            now.set(now.get() + 1);
+            most.set(most.get().max(now.get()));
+            eight.wait().await;
+            now.set(now.get() - 1);
+            one
+        });
+        assert_eq!(answers.await, (0..3 * AT_ONCE).collect::<Vec<_>>());
+        assert_eq!(most.get(), AT_ONCE);
+    }
+
+    #[tokio::test]
+    async fn one_that_takes_long_holds_up_nobody_and_keeps_its_place() {
+        let (last, answered) = (Notify::new(), Cell::new(0));
+        let (last, answered) = (&last, &answered);
+        let answers = ask_each(0..30, |one| async move {
+            if one == 0 {
+                // Answers when all the others have.
+                last.notified().await;
+            }
+            answered.set(answered.get() + 1);
+            if answered.get() == 29 {
+                last.notify_one();
+            }
+            one
+        });
+        assert_eq!(answers.await, (0..30).collect::<Vec<_>>());
     }
 }
