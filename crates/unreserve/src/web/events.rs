@@ -16,7 +16,7 @@ use tokio::sync::broadcast::error::RecvError;
 use unreserve_engine::sweep::Clock;
 
 use super::answer;
-use super::site::{Changed, Site};
+use super::site::Site;
 use super::view::{Overview, Problem, ShopView, ask_each};
 use crate::clock::ProcessClock;
 use crate::hub::{Heard, News, Subscription, Told};
@@ -24,6 +24,9 @@ use crate::hub::{Heard, News, Subscription, Told};
 /// While anybody looks, it is seen so often whether something has changed that nobody in this process knows of: an order, or a
 /// sweep of somebody else's.
 const LOOK: Duration = Duration::from_secs(3);
+
+/// A shop's connection that nobody has used for so long is closed.
+const UNUSED: Duration = Duration::from_secs(30);
 
 /// A connection on which nothing happens is kept alive by an empty line so often.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -46,25 +49,21 @@ pub(super) async fn stream(State(site): State<Site>, Query(wanted): Query<Wanted
     };
     let hello = Event::default().event("hello").retry(AGAIN).data("you are told of changes");
     let first = futures_util::stream::once(async { Ok::<_, Infallible>(hello) });
-    let state = (site.changes(), wanted.shop, place);
-    let changes = futures_util::stream::unfold(state, |(mut changes, shop, place)| async move {
+    let state = (site.changes(wanted.shop), place);
+    let changes = futures_util::stream::unfold(state, |((mut changes, watching), place)| async move {
         loop {
             match changes.recv().await {
-                Ok(changed) if concerns(&changed, shop.as_deref()) => break,
+                Ok(changed) if watching.concerns(changed.shop.as_deref()) => break,
                 Ok(_) => {}
                 // Some were missed; that there were any is all there is to tell.
                 Err(RecvError::Lagged(_)) => break,
                 Err(RecvError::Closed) => return None,
             }
         }
-        Some((Ok(Event::default().event("changed").data("look again")), (changes, shop, place)))
+        Some((Ok(Event::default().event("changed").data("look again")), ((changes, watching), place)))
     });
     let all = futures_util::StreamExt::chain(first, changes);
     Sse::new(all).keep_alive(KeepAlive::new().interval(SILENCE)).into_response()
-}
-
-fn concerns(changed: &Changed, wanted: Option<&str>) -> bool {
-    wanted.is_none() || changed.shop.is_none() || changed.shop.as_deref() == wanted
 }
 
 /// Passes on what the daemon of this process tells.
@@ -85,19 +84,15 @@ pub(super) async fn hear(site: Site, mut news: Subscription) {
     }
 }
 
-/// Looks again and again whether what is shown has changed, while anybody is told of it.
+/// Looks again and again whether what is shown has changed, while anybody is told of it; and lets go of what nobody uses.
 pub(super) async fn look(site: Site) {
     let clock = ProcessClock::new();
     let mut seen: Vec<(Option<String>, u64)> = Vec::new();
     let mut joined = site.joined();
     loop {
         clock.sleep(LOOK).await;
-        if !site.is_watched() {
-            continue;
-        }
-        let looked = |shop: Arc<ShopView>| async move { (shop.name().shop, mark(&shop).await) };
-        let now = ask_each(site.views().all().cloned(), looked).await;
-        let before = std::mem::replace(&mut seen, now);
+        site.views().rest(UNUSED);
+        let before = std::mem::replace(&mut seen, marks(&site).await);
         // Between the moment a page was written and the one from which on it is told, something may have changed.
         let newcomers = std::mem::replace(&mut joined, site.joined()) != joined;
         if newcomers {
@@ -110,6 +105,13 @@ pub(super) async fn look(site: Site) {
             }
         }
     }
+}
+
+/// What each shop comes to that somebody wants to be told of. The others are left in peace.
+async fn marks(site: &Site) -> Vec<(Option<String>, u64)> {
+    let views = site.views();
+    let watched = views.all().filter(|shop| site.watched().wants(shop.name().shop.as_deref())).cloned();
+    ask_each(watched, |shop: Arc<ShopView>| async move { (shop.name().shop, mark(&shop).await) }).await
 }
 
 /// What a shop's overview comes to, as long as nothing but the time goes on.
@@ -128,4 +130,32 @@ async fn mark(shop: &ShopView) -> u64 {
         format!("{due:?} {held:?} {:?} {:?}", figures.given_back_30_days, figures.newest_sweeps).hash(&mut hasher);
     }
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Environment, Flags, Settings};
+    use crate::web::Process;
+    use crate::web::view::Views;
+
+    #[tokio::test]
+    async fn only_shops_that_somebody_has_open_are_looked_at() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("unreserve.toml");
+        std::fs::write(&config, "state_dir = \".\"\ndatabase_url = \"sqlite:gone.db\"\nprofile = \"malikli\"\n")
+            .unwrap();
+        let flags = Flags { config: Some(config), ..Flags::default() };
+        let shop = Settings::load(&flags, &Environment::from_variables([])).unwrap();
+        let named = |name: &str| Settings { shop: Some(name.to_owned()), ..shop.clone() };
+        let site = Site::new(Views::new(&[named("a"), named("b"), named("c")]), Process::default());
+        let looked_at = async || marks(&site).await.into_iter().filter_map(|(shop, _)| shop).collect::<Vec<_>>();
+        assert!(looked_at().await.is_empty());
+        let second = site.changes(Some("b".to_owned()));
+        assert_eq!(looked_at().await, ["b"]);
+        let all = site.changes(None);
+        assert_eq!(looked_at().await, ["a", "b", "c"]);
+        drop((second, all));
+        assert!(looked_at().await.is_empty());
+    }
 }

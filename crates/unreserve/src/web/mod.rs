@@ -15,6 +15,7 @@ mod probes;
 mod site;
 mod token;
 pub(crate) mod view;
+mod watched;
 pub(crate) mod write;
 
 pub(crate) use listening::{Bound, bind};

@@ -19,6 +19,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use super::door::Door;
 use super::view::Views;
+use super::watched::{Watched, Watching};
 use super::{Bound, answer, api, assets, events, login, pages, probes};
 use crate::failure::Failure;
 use crate::hub::Hub;
@@ -52,6 +53,7 @@ struct Inner {
     router: RwLock<Option<Router>>,
     changes: broadcast::Sender<Changed>,
     listeners: Arc<Semaphore>,
+    watched: Watched,
     /// How many have begun to listen so far.
     joined: AtomicU64,
     ends: watch::Sender<bool>,
@@ -89,6 +91,7 @@ impl Site {
             router: RwLock::new(None),
             changes: broadcast::Sender::new(CHANGES_KEPT),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
+            watched: Watched::default(),
             joined: AtomicU64::new(0),
             ends: watch::Sender::new(false),
             process,
@@ -120,15 +123,16 @@ impl Site {
         let _ = self.0.changes.send(Changed { shop });
     }
 
-    /// Whether anybody wants to be told.
-    pub(super) fn is_watched(&self) -> bool {
-        self.0.changes.receiver_count() > 0
+    /// The shops that somebody wants to be told of.
+    pub(super) fn watched(&self) -> &Watched {
+        &self.0.watched
     }
 
-    /// What changes from now on.
-    pub(super) fn changes(&self) -> broadcast::Receiver<Changed> {
+    /// What changes from now on, for somebody who wants to be told of this shop, or of all.
+    pub(super) fn changes(&self, shop: Option<String>) -> (broadcast::Receiver<Changed>, Watching) {
+        let watching = self.0.watched.begin(shop);
         self.0.joined.fetch_add(1, Ordering::Relaxed);
-        self.0.changes.subscribe()
+        (self.0.changes.subscribe(), watching)
     }
 
     /// How many have begun to listen so far.

@@ -1,14 +1,15 @@
 //! The one connection that reads a shop for everybody who looks at it. It never writes, every question has a deadline, and
-//! after any trouble the shop is opened anew.
+//! after any trouble, or when nobody has asked for a while, the shop is opened anew.
 
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
 use unreserve_db::{Access, Options};
 use unreserve_engine::shop::{CheckedShop, InstallState};
-use unreserve_engine::sweep::SweepError;
+use unreserve_engine::sweep::{Clock, SweepError};
 
 use super::Problem;
+use crate::clock::ProcessClock;
 use crate::opening::{self, sweep_failure};
 use crate::settings::Settings;
 
@@ -22,13 +23,21 @@ const OPTIONS: Options = Options {
 /// A shop's connection, or the means to make one.
 pub(super) struct Reader {
     settings: Settings,
-    shop: Mutex<Option<Box<dyn CheckedShop>>>,
+    clock: ProcessClock,
+    idle: Mutex<Option<Idle>>,
+}
+
+/// A shop that nobody asks anything, and when it was given back.
+struct Idle {
+    shop: Box<dyn CheckedShop>,
+    since: Duration,
 }
 
 /// The shop, for one question. Whoever goes away without an answer takes the connection with him, since its state is in doubt.
 pub(super) struct Taken<'a> {
-    slot: MutexGuard<'a, Option<Box<dyn CheckedShop>>>,
+    slot: MutexGuard<'a, Option<Idle>>,
     shop: Box<dyn CheckedShop>,
+    clock: ProcessClock,
 }
 
 impl Taken<'_> {
@@ -40,7 +49,7 @@ impl Taken<'_> {
     /// Gives the connection back, unless the answer is a trouble of the shop's; what is wrong with the question alone is none.
     pub(super) fn give_back<T>(mut self, answer: Result<T, Problem>) -> Result<T, Problem> {
         if answer.as_ref().err().is_none_or(|problem| problem.status < 500) {
-            *self.slot = Some(self.shop);
+            *self.slot = Some(Idle { shop: self.shop, since: self.clock.elapsed() });
         }
         answer
     }
@@ -49,7 +58,7 @@ impl Taken<'_> {
 impl Reader {
     /// Connects to nothing yet.
     pub(super) fn new(settings: Settings) -> Self {
-        Self { settings, shop: Mutex::new(None) }
+        Self { settings, clock: ProcessClock::new(), idle: Mutex::new(None) }
     }
 
     /// The settings of the shop.
@@ -62,12 +71,19 @@ impl Reader {
     /// # Errors
     /// It cannot be opened, or our tables are not there.
     pub(super) async fn take(&self) -> Result<Taken<'_>, Problem> {
-        let mut slot = self.shop.lock().await;
+        let mut slot = self.idle.lock().await;
         let shop = match slot.take() {
-            Some(shop) => shop,
+            Some(idle) => idle.shop,
             None => self.open().await?,
         };
-        Ok(Taken { slot, shop })
+        Ok(Taken { slot, shop, clock: self.clock })
+    }
+
+    /// Closes the connection where nobody has used it for so long.
+    pub(super) fn rest(&self, unused: Duration) {
+        // Whoever has it uses it.
+        let Ok(mut slot) = self.idle.try_lock() else { return };
+        slot.take_if(|idle| self.clock.elapsed().saturating_sub(idle.since) >= unused);
     }
 
     async fn open(&self) -> Result<Box<dyn CheckedShop>, Problem> {
@@ -76,6 +92,34 @@ impl Reader {
         match shop.info().installed {
             InstallState::Current => Ok(shop),
             other => Err(Problem::of_failure(&sweep_failure(&SweepError::NotInstalled(other)))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{DatabaseUrl, Environment, Flags};
+
+    #[tokio::test]
+    async fn a_connection_that_nobody_uses_is_closed_and_made_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("unreserve.toml");
+        std::fs::write(&config, "state_dir = \".\"\nprofile = \"malikli\"\n").unwrap();
+        let made = unreserve_db::demo::create(&directory.path().join("shop.db"), 4).await.unwrap();
+        let database_url = Some(DatabaseUrl::new(made.url));
+        let flags = Flags { config: Some(config), database_url, ..Flags::default() };
+        let settings = Settings::load(&flags, &Environment::from_variables([])).unwrap();
+        opening::connect(&settings).await.unwrap().install().await.unwrap();
+        let reader = Reader::new(settings);
+        for _ in 0..2 {
+            let taken = reader.take().await.unwrap();
+            reader.rest(Duration::ZERO);
+            taken.give_back(Ok(())).unwrap();
+            reader.rest(Duration::from_secs(3_600));
+            assert!(reader.idle.lock().await.is_some(), "it was used a moment ago");
+            reader.rest(Duration::ZERO);
+            assert!(reader.idle.lock().await.is_none(), "nobody uses it");
         }
     }
 }

@@ -136,6 +136,11 @@ impl ShopView {
         self.health.get(&self.clock, HEALTH_OLDEST, look).await
     }
 
+    /// Closes the connection where nobody has used it for so long.
+    pub(super) fn rest(&self, unused: Duration) {
+        self.reader.rest(unused);
+    }
+
     /// The effective settings.
     pub(crate) fn settings(&self) -> SettingsView {
         SettingsView::of(self.reader.settings())

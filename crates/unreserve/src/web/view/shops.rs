@@ -1,6 +1,7 @@
 //! The shops that the settings name, and how one of them is chosen.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde::Serialize;
@@ -50,6 +51,11 @@ impl Views {
     /// The values of every shop, in the order of the settings.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<ShopView>> {
         self.shops.iter()
+    }
+
+    /// Closes every connection that nobody has used for so long.
+    pub(crate) fn rest(&self, unused: Duration) {
+        self.shops.iter().for_each(|shop| shop.rest(unused));
     }
 
     /// The shop of that name, or the only one where none is named.
