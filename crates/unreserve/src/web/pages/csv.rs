@@ -86,11 +86,26 @@ fn line(entry: &EntryView) -> String {
     format!("{}\r\n", fields.join(","))
 }
 
-/// A text of the shop's. One that a spreadsheet would take for a formula is marked as a text.
+/// A text of the shop's. One that a spreadsheet would take for a formula is marked as a text: at its beginning, and wherever a
+/// spreadsheet whose lists are written with semicolons or tabs would begin a cell or a line, since it knows no quotes but at a
+/// cell's beginning.
 fn cell(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if is_formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    let mut marked = String::with_capacity(text.len());
+    for piece in text.split_inclusive([';', '\t', '\r', '\n']) {
+        if is_formula(piece) {
+            marked.push('\'');
+        }
+        marked.push_str(piece);
+    }
+    if marked.starts_with(['\t', '\r']) {
+        marked.insert(0, '\'');
+    }
+    if marked.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", marked.replace('"', "\"\"")) } else { marked }
+}
+
+/// Whether a cell that begins like this is taken for a formula. Blanks and quotes before it may be dropped.
+fn is_formula(text: &str) -> bool {
+    text.trim_start_matches([' ', '"']).starts_with(['=', '+', '-', '@'])
 }
 
 #[cfg(test)]
@@ -106,6 +121,15 @@ mod tests {
             ("two\nlines", "\"two\nlines\""),
             ("=1+1", "'=1+1"),
             ("@SUM(A1,A2)", "\"'@SUM(A1,A2)\""),
+            ("a;=1+1", "a;'=1+1"),
+            ("a\t@SUM(1)", "a\t'@SUM(1)"),
+            ("a; -1;b;+2", "a;' -1;b;'+2"),
+            ("a,b;=1", "\"a,b;'=1\""),
+            ("a;\"=1\"", "\"a;'\"\"=1\"\"\""),
+            ("a\n=1", "\"a\n'=1\""),
+            ("\t=1", "'\t'=1"),
+            ("a;b=1-2+3@4", "a;b=1-2+3@4"),
+            (";", ";"),
             ("", ""),
         ];
         for (text, expected) in cases {
