@@ -37,7 +37,7 @@ pub(super) struct Request {
 pub(super) async fn send(url: &SecretUrl, ca: Option<&[u8]>, request: Request) -> Answer {
     match try_to_send(url, ca, request).await {
         Ok(answer) => answer,
-        Err(error) => Answer::Later { says: hide(&told(error), url), asked: None },
+        Err(error) => Answer::Later { says: fit(&told(error), url), asked: None },
     }
 }
 
@@ -66,13 +66,17 @@ async fn try_to_send(url: &SecretUrl, ca: Option<&[u8]>, request: Request) -> Re
     let (status, asked) = (response.status(), asked(response.headers()));
     let mut bytes: Vec<u8> = Vec::new();
     // What it answered is told; where that breaks off, the status has been said all the same.
-    while let Ok(Some(chunk)) = response.chunk().await {
-        bytes.extend(chunk.iter().take(ANSWER_BYTES_MAX.saturating_sub(bytes.len())));
-        if bytes.len() >= ANSWER_BYTES_MAX {
-            break;
+    let is_whole = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend(chunk.iter().take(ANSWER_BYTES_MAX.saturating_sub(bytes.len()))),
+            Ok(None) => break true,
+            Err(_) => break false,
         }
-    }
-    Ok(judge(status, asked, &hide(&in_one_line(&String::from_utf8_lossy(&bytes)), url)))
+        if bytes.len() >= ANSWER_BYTES_MAX {
+            break false;
+        }
+    };
+    Ok(judge(status, asked, &answered(&String::from_utf8_lossy(&bytes), is_whole, url)))
 }
 
 fn judge(status: StatusCode, asked: Option<Duration>, answered: &str) -> Answer {
@@ -110,8 +114,8 @@ fn told(error: reqwest::Error) -> String {
     let causes = chain(Some(&error.without_url()));
     match causes.last() {
         // What stands between is the library's business.
-        Some(last) if is_connect => in_one_line(&format!("cannot connect: {last}")),
-        _ => in_one_line(&causes.join(": ")),
+        Some(last) if is_connect => format!("cannot connect: {last}"),
+        _ => causes.join(": "),
     }
 }
 
@@ -121,10 +125,32 @@ pub(super) fn in_one_line(text: &str) -> String {
     plain.map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// A receiver may repeat the address, or a part of it: whatever of its path is long enough to be a secret is masked.
+/// What may be told of a receiver's text: masked first and shortened then, as no mask finds a secret that is cut in two.
+fn fit(text: &str, url: &SecretUrl) -> String {
+    in_one_line(&hide(text, url))
+}
+
+/// The same of an answer; where it was not read to its end, that may be within a secret.
+fn answered(text: &str, is_whole: bool, url: &SecretUrl) -> String {
+    let hidden = hide(text, url);
+    let kept = secrets(url).map(|secret| before_beginning(&hidden, secret)).min_by_key(|kept| kept.len());
+    in_one_line(kept.filter(|_| !is_whole).unwrap_or(&hidden))
+}
+
+/// The text without the beginning of a secret that it ends with.
+fn before_beginning<'a>(text: &'a str, secret: &str) -> &'a str {
+    let mut beginnings = (1..secret.len()).rev().filter_map(|end| secret.get(..end));
+    beginnings.find_map(|beginning| text.strip_suffix(beginning)).unwrap_or(text)
+}
+
+/// A receiver may repeat the address, or a part of it.
 fn hide(text: &str, url: &SecretUrl) -> String {
-    let parts = url.expose().split(['/', '?', '&', '=', '@', ':']).skip(4).filter(|part| part.len() >= 6);
-    parts.fold(text.replace(url.expose(), &url.to_string()), |text, part| text.replace(part, "***"))
+    secrets(url).fold(text.replace(url.expose(), &url.to_string()), |text, part| text.replace(part, "***"))
+}
+
+/// Whatever of an address's path is long enough to be a secret.
+fn secrets(url: &SecretUrl) -> impl Iterator<Item = &str> {
+    url.expose().split(['/', '?', '&', '=', '@', ':']).skip(4).filter(|part| part.len() >= 6)
 }
 
 #[cfg(test)]
@@ -155,5 +181,20 @@ mod tests {
             assert!(!hidden.contains("hunter2"), "{hidden}");
         }
         assert_eq!(hide("no_service", &url), "no_service");
+    }
+
+    #[test]
+    fn a_secret_that_the_end_of_an_answer_cuts_in_two_is_not_told_either() {
+        let url = SecretUrl::parse("https://h.example/services/T012/hunter2hunter2", crate::settings::Scheme::Any);
+        let url = url.unwrap();
+        for before in 0..=ANSWER_LETTERS_MAX {
+            let fits = fit(&format!("{} hunter2hunter2", "-".repeat(before)), &url);
+            assert!(!fits.contains('h') && fits.chars().count() <= ANSWER_LETTERS_MAX, "{fits}");
+        }
+        // Where reading has ended within it.
+        let text = "no /services/T012/hunter2hun";
+        assert_eq!(answered(text, false, &url), "no /***/T012/");
+        assert_eq!(answered("no /services/T012/hunter2hunter2", false, &url), "no /***/T012/***");
+        assert_eq!(answered("no_service", true, &url), "no_service");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,19 +97,30 @@ pub(crate) fn read(place: &Path) -> io::Result<State> {
     }))
 }
 
-/// Writes it under another name first, so that no reader finds half of it.
+/// Writes it under another name first, so that no reader finds half of it. What receivers answer is nobody else's business:
+/// only the account that we run as may read it.
 ///
 /// # Errors
 /// The state directory cannot be written.
 pub(crate) fn write(place: &Path, state: &State) -> io::Result<()> {
     let draft = place.with_extension(format!("json.{}.new", std::process::id()));
     let written = serde_json::to_string(state).map_err(io::Error::from);
-    let written = written.and_then(|text| std::fs::write(&draft, text)).and_then(|()| std::fs::rename(&draft, place));
+    let written = written.and_then(|text| write_for_us(&draft, &text)).and_then(|()| std::fs::rename(&draft, place));
     if written.is_err() {
         // What is left of it is of no use to anybody.
         drop(std::fs::remove_file(&draft));
     }
     written
+}
+
+fn write_for_us(draft: &Path, text: &str) -> io::Result<()> {
+    // One that was left behind would keep its rights.
+    drop(std::fs::remove_file(draft));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(draft)?.write_all(text.as_bytes())
 }
 
 #[cfg(test)]
@@ -129,6 +140,11 @@ mod tests {
         state.channels.entry("ops".to_owned()).or_default().put(Message::test(samples::about(), samples::at(0)));
         write(&place, &state).unwrap();
         assert_eq!(read(&place).unwrap(), state);
+        #[cfg(unix)]
+        {
+            let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&place).unwrap());
+            assert_eq!(mode & 0o777, 0o600, "{mode:o}");
+        }
         std::fs::write(&place, "{\"memory\": torn").unwrap();
         assert_eq!(read(&place).unwrap(), State::default());
         // What a later version adds is no reason to forget.
