@@ -3,27 +3,36 @@
 use std::error::Error;
 use std::time::Duration;
 
+use lettre::address::Envelope;
 use lettre::message::Mailbox;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::{self, response::Response};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use secrecy::ExposeSecret;
+use unreserve_engine::sweep::Clock;
 
 use super::http::in_one_line;
 use super::trust;
 use crate::alerts::message::Message;
 use crate::alerts::outbox::Answer;
+use crate::clock::ProcessClock;
 use crate::failure::chain;
 use crate::settings::{Email, MailTls};
 
 /// How long each step of the conversation may take.
 const STEP: Duration = Duration::from_secs(10);
 
+/// After so long no further addressee is waited for, so that what was taken is not sent again.
+const EACH: Duration = Duration::from_secs(18);
+
 type Failed = Box<dyn Error + Send + Sync>;
 
-/// Sends it once, and says what became of it.
+type Server = AsyncSmtpTransport<Tokio1Executor>;
+
+/// Sends it once, or once to each where the server refuses one of them, and says what became of it.
 pub(super) async fn send(email: &Email, ca: Option<&[u8]>, message: &Message) -> Answer {
     match try_to_send(email, ca, message).await {
         Ok(says) => Answer::Delivered { says },
@@ -32,9 +41,10 @@ pub(super) async fn send(email: &Email, ca: Option<&[u8]>, message: &Message) ->
 }
 
 async fn try_to_send(email: &Email, ca: Option<&[u8]>, message: &Message) -> Result<String, Failed> {
+    let clock = ProcessClock::new();
     let letter = letter(email, message)?;
     let hello = gethostname::gethostname().to_string_lossy().into_owned();
-    let mut server = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&email.host)
+    let mut server = Server::builder_dangerous(&email.host)
         .port(email.port)
         .timeout(Some(STEP))
         .hello_name(ClientId::Domain(hello))
@@ -46,9 +56,52 @@ async fn try_to_send(email: &Email, ca: Option<&[u8]>, message: &Message) -> Res
     if let Some((user, password)) = &email.login {
         server = server.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
     }
-    let answer = server.build::<Tokio1Executor>().send(letter).await?;
+    let (server, text) = (server.build::<Tokio1Executor>(), letter.formatted());
+    match server.send_raw(letter.envelope(), &text).await {
+        Ok(answer) => Ok(in_one_line(&in_words(&answer))),
+        // One mailbox that is gone keeps the letter from all of them: the conversation ends at the first refusal.
+        Err(error) if refuses_an_address(&error) && letter.envelope().to().len() > 1 => {
+            send_to_each(&server, letter.envelope(), &text, &clock).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the server will never take this letter for somebody, as opposed to us: a wrong password must not be tried again
+/// and again.
+fn refuses_an_address(error: &smtp::Error) -> bool {
+    let code = error.status().map_or(0, u16::from);
+    error.is_permanent() && matches!(code, 550..=554)
+}
+
+/// Sends it to each addressee on its own. It has arrived where any of them has it; who does not is told.
+async fn send_to_each(server: &Server, whole: &Envelope, text: &[u8], clock: &ProcessClock) -> Result<String, Failed> {
+    let (mut taken, mut refused) = (0_usize, Vec::new());
+    for to in whole.to() {
+        let envelope = Envelope::new(whole.from().cloned(), vec![to.clone()])?;
+        let left = EACH.saturating_sub(clock.elapsed());
+        let sent = tokio::select! {
+            sent = server.send_raw(&envelope, text) => sent.map_err(|error| told(&error)),
+            () = clock.sleep(left) => Err("not sent in time".to_owned()),
+        };
+        match sent {
+            Ok(_) => taken = taken.saturating_add(1),
+            Err(says) => refused.push(format!("{to}: {says}")),
+        }
+    }
+    let refused = refused.join("; ");
+    if taken == 0 {
+        return Err(format!("nobody took it: {refused}").into());
+    }
+    if !refused.is_empty() {
+        tracing::warn!(event = "alert_address_refused", "a mail did not reach everybody: {}", in_one_line(&refused));
+    }
+    Ok(in_one_line(&format!("{taken} of {} took it; not {refused}", whole.to().len())))
+}
+
+fn in_words(answer: &Response) -> String {
     let lines: Vec<&str> = answer.message().collect();
-    Ok(in_one_line(&format!("{} {}", answer.code(), lines.join(" "))))
+    format!("{} {}", answer.code(), lines.join(" "))
 }
 
 fn parameters(host: &str, ca: Option<&[u8]>) -> Result<TlsParameters, Failed> {

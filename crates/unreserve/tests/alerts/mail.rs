@@ -127,3 +127,31 @@ fn a_server_without_starttls_gets_nothing() {
     assert!(stdout(&output).contains("STARTTLS"), "{}", stdout(&output));
     assert!(server.letters.try_recv().is_err());
 }
+
+#[test]
+fn one_mailbox_that_is_gone_keeps_the_letter_from_nobody_else() {
+    let certificates = certificates::make();
+    let server = MailServer::start("implicit", &certificates);
+    let shop = Shop::new("");
+    shop.place.file("password", "hunter2\n").file("ca.pem", &certificates.authority);
+    let to = |to: &str| channel(&server, "implicit", "password").replace("\"ops@example.org\"", to);
+    shop.settings(&to("\"gone@example.org\", \"ops@example.org\", \"gone2@example.org\""));
+    shop.send_alerts();
+    let taken: Vec<Value> = (0..2).map(|_| server.letter()).collect();
+    assert_eq!(
+        taken.iter().map(|letter| letter["to"][0].as_str().unwrap()).collect::<Vec<_>>(),
+        ["ops@example.org", "owner@example.org"]
+    );
+    assert_eq!(taken[0]["text"], taken[1]["text"], "everybody sees to whom it went, and a client that it is the same");
+    let last = shop.channel("mail")["last_try"].clone();
+    assert_eq!(last["result"], "delivered");
+    let says = last["says"].as_str().unwrap();
+    assert!(says.starts_with("2 of 4 took it; not gone@example.org: ") && says.contains("550"), "{last}");
+    assert!(says.contains("gone2@example.org"), "{last}");
+    // Where nobody takes it, it is tried again.
+    shop.settings(&to("\"gone@example.org\"").replace("owner@", "gone2@"));
+    let output = shop.run(&["alert", "test"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("nobody took it: gone@example.org: "), "{}", stdout(&output));
+    assert!(server.letters.try_recv().is_err());
+}

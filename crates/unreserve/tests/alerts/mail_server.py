@@ -6,6 +6,12 @@ mode, certificate, key = sys.argv[1:4]
 
 
 class Keep:
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address.startswith("gone"):
+            return "550 5.1.1 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
     async def handle_DATA(self, server, session, envelope):
         letter = {"from": envelope.mail_from, "to": envelope.rcpt_tos, "text": envelope.content.decode()}
         letter["user"] = session.auth_data.login.decode() if session.authenticated else None
