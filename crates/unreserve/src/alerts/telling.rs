@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
 use unreserve_engine::report::health::{AlertPolicy, HealthReport};
 use unreserve_engine::sweep::Clock;
@@ -100,16 +101,16 @@ impl Teller {
         }
         // Before anything is sent: whoever is killed while sending must not forget what was told.
         self.keep(&state, report.is_some() || !tries.is_empty());
-        let answers = self.send(&state, now).await;
-        let sent = !answers.is_empty();
-        for (channel, message, answer) in answers {
+        let (_senders, mut answers) = self.send(&state, now);
+        while let Some((channel, message, answer)) = answers.recv().await {
             let Some(outbox) = state.channels.get_mut(&channel.name) else { continue };
             let when = (utc_now(), self.clock.jitter());
             let result = outbox.note(&message.id, &answer, when, &sending::mark(&channel));
             log(&channel.name, &message, &answer, result);
             tries.push((channel.name, result));
+            // At once: whoever is ended while another channel is slow must not send this again.
+            self.keep(&state, true);
         }
-        self.keep(&state, sent);
         let waits = state.channels.values().filter_map(Outbox::next_at).min();
         self.known = state;
         Turn { tries, next_at: again_at.into_iter().chain(waits).min() }
@@ -139,35 +140,34 @@ impl Teller {
         }
     }
 
-    /// Sends what is due, each channel at its own pace, the messages of one in their order until one fails.
-    async fn send(&self, state: &State, now: Timestamp) -> Vec<(Channel, Message, Answer)> {
+    /// Sends what is due, each channel at its own pace, the messages of one in their order until one fails. The answers
+    /// come as they are given; where the first value is dropped, nothing is sent any more.
+    fn send(&self, state: &State, now: Timestamp) -> (JoinSet<()>, UnboundedReceiver<Answered>) {
+        let (tell, answers) = mpsc::unbounded_channel();
         let mut senders = JoinSet::new();
         for channel in &self.channels {
             let ready = state.channels.get(&channel.name).map(|outbox| outbox.ready(now)).unwrap_or_default();
             if !ready.is_empty() {
-                senders.spawn(send_all(channel.clone(), ready));
+                senders.spawn(send_all(channel.clone(), ready, tell.clone()));
             }
         }
-        let mut answers = Vec::new();
-        while let Some(sent) = senders.join_next().await {
-            answers.extend(sent.unwrap_or_default());
-        }
-        answers
+        (senders, answers)
     }
 }
 
-async fn send_all(channel: Channel, messages: Vec<Message>) -> Vec<(Channel, Message, Answer)> {
+/// What became of a message.
+type Answered = (Channel, Message, Answer);
+
+async fn send_all(channel: Channel, messages: Vec<Message>, tell: UnboundedSender<Answered>) {
     let clock = ProcessClock::new();
-    let mut answers = Vec::new();
     for message in messages {
         let answer = sending::send(&channel, &message).await;
         let goes_on = matches!(answer, Answer::Delivered { .. } | Answer::Refused { .. });
-        answers.push((channel.clone(), message, answer));
-        if !goes_on || clock.elapsed() >= BEGINS {
+        let is_heard = tell.send((channel.clone(), message, answer)).is_ok();
+        if !goes_on || !is_heard || clock.elapsed() >= BEGINS {
             break;
         }
     }
-    answers
 }
 
 /// What a shop's messages say of where they come from.

@@ -1,10 +1,13 @@
 //! What receivers answer, and what becomes of a message then.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::place::{stderr, stdout};
 use crate::receiver::{OK, Receiver, Reply, Request};
 use crate::shop::{Shop, webhook};
+use crate::wait::{Running, until};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -180,4 +183,21 @@ fn a_channel_for_what_is_critical_hears_nothing_else() {
     shop.break_schema();
     shop.send_alerts();
     assert_eq!(titles(&pager.requests()), ["malikli CRITICAL: plan"]);
+}
+
+#[test]
+fn what_one_channel_has_is_kept_while_another_one_is_slow() {
+    let receiver = Receiver::start([]);
+    let silent = Receiver::start([Reply::Silence]);
+    let slow = webhook(&silent.url()).replace("\"ops\"", "\"slow\"");
+    let shop = Shop::new(&format!("{slow}{}", webhook(&receiver.url())));
+    let mut telling = Running::start(&mut shop.command(&["health", "--send-alerts"]));
+    until("it is kept that one has it", Duration::from_secs(30), || {
+        assert!(!telling.has_ended(), "the slow one was to keep it");
+        shop.channel("ops")["last_try"]["result"] == "delivered"
+    });
+    telling.kill();
+    shop.settings(&webhook(&receiver.url()));
+    shop.send_alerts();
+    assert_eq!(titles(&receiver.requests()), ["malikli WARNING: drift"], "it is not told again");
 }
