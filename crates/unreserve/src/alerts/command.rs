@@ -1,8 +1,8 @@
 //! A program of this machine's: the message as JSON on its stdin and in variables, no shell, and a bounded time.
 
-use std::io::{Read, Write};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::io::{self, Read, Write};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use unreserve_engine::model::write_duration;
@@ -32,13 +32,14 @@ const HANDED_ON: [&str; 13] = [
 ];
 
 /// More of what it says on stderr is not told.
-const STDERR_BYTES_MAX: u64 = 400;
+const STDERR_BYTES_MAX: usize = 400;
+
+/// At most so many pieces of what it says are read at one look.
+#[cfg(unix)]
+const PIECES: usize = 256;
 
 /// Between two looks whether it has ended.
 const LOOK: Duration = Duration::from_millis(20);
-
-/// A program that has ended may have left others that hold its stderr: they are not waited for longer than this.
-const LEFT: Duration = Duration::from_millis(200);
 
 /// Runs it once, and says what became of it. It runs on a thread of its own.
 pub(super) async fn run(argv: &[String], timeout: Duration, message: &Message) -> Answer {
@@ -90,39 +91,99 @@ fn alone(command: &mut Command) {
 fn alone(_command: &mut Command) {}
 
 /// Its status, or nothing where it took too long, and the beginning of what it said on stderr.
-fn attend(mut command: Command, body: Vec<u8>, timeout: Duration) -> std::io::Result<(Option<ExitStatus>, String)> {
+fn attend(mut command: Command, body: Vec<u8>, timeout: Duration) -> io::Result<(Option<ExitStatus>, String)> {
     let mut child = command.spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // It need not read it; a thread waits for it, not we.
-        std::thread::spawn(move || drop(stdin.write_all(&body)));
+    match follow(&mut child, body, timeout) {
+        Ok((status, said)) => Ok((status, in_one_line(&String::from_utf8_lossy(&said)))),
+        Err(error) => {
+            // Nobody looks after it any more.
+            end(&mut child);
+            drop(child.wait());
+            Err(error)
+        }
     }
-    let (tell, said) = mpsc::channel();
-    if let Some(mut stderr) = child.stderr.take() {
-        std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            drop(stderr.by_ref().take(STDERR_BYTES_MAX).read_to_end(&mut bytes));
-            drop(tell.send(bytes));
-            // It must not be kept from saying more.
-            drop(std::io::copy(&mut stderr, &mut std::io::sink()));
-        });
-    }
-    let status = wait(&mut child, timeout)?;
-    let said = said.recv_timeout(LEFT).unwrap_or_default();
-    Ok((status, in_one_line(&String::from_utf8_lossy(&said))))
 }
 
-fn wait(child: &mut Child, timeout: Duration) -> std::io::Result<Option<ExitStatus>> {
+fn follow(child: &mut Child, body: Vec<u8>, timeout: Duration) -> io::Result<(Option<ExitStatus>, Vec<u8>)> {
+    if let Some(mut stdin) = child.stdin.take() {
+        // It need not read it; a thread waits for it, not we. Where the machine has none to give, the try has failed.
+        thread::Builder::new().spawn(move || drop(stdin.write_all(&body)))?;
+    }
+    let mut said = child.stderr.take().map(Said::of).transpose()?;
     let clock = ProcessClock::new();
-    loop {
+    let status = loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+            break Some(status);
         }
         if clock.elapsed() >= timeout {
             end(child);
             child.wait()?;
-            return Ok(None);
+            break None;
         }
+        said.as_mut().map(Said::listen);
         clock::pause(LOOK);
+    };
+    Ok((status, said.map(Said::end).unwrap_or_default()))
+}
+
+/// What it says on stderr. It is never kept from saying more, and of more than the beginning nothing is kept. Others that it
+/// has left behind may hold its stderr: nobody waits for them.
+#[cfg(unix)]
+struct Said {
+    pipe: ChildStderr,
+    begins: Vec<u8>,
+}
+
+#[cfg(unix)]
+impl Said {
+    fn of(pipe: ChildStderr) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&pipe, true)?;
+        Ok(Self { pipe, begins: Vec::new() })
+    }
+
+    /// Takes what is there.
+    fn listen(&mut self) {
+        let mut piece = [0; 4_096];
+        for _ in 0..PIECES {
+            match self.pipe.read(&mut piece) {
+                Ok(0) | Err(_) => return,
+                Ok(length) => {
+                    let left = STDERR_BYTES_MAX.saturating_sub(self.begins.len());
+                    self.begins.extend(piece.iter().take(length.min(left)));
+                }
+            }
+        }
+    }
+
+    /// What it said, once it has ended: all that is there by then.
+    fn end(mut self) -> Vec<u8> {
+        self.listen();
+        self.begins
+    }
+}
+
+/// The same with a thread, where a pipe cannot be asked whether anything is there.
+#[cfg(not(unix))]
+struct Said(std::sync::mpsc::Receiver<Vec<u8>>);
+
+#[cfg(not(unix))]
+impl Said {
+    fn of(mut pipe: ChildStderr) -> io::Result<Self> {
+        let (tell, said) = std::sync::mpsc::channel();
+        thread::Builder::new().spawn(move || {
+            let mut begins = Vec::new();
+            let most = u64::try_from(STDERR_BYTES_MAX).unwrap_or(u64::MAX);
+            drop(pipe.by_ref().take(most).read_to_end(&mut begins));
+            drop(tell.send(begins));
+            drop(io::copy(&mut pipe, &mut io::sink()));
+        })?;
+        Ok(Self(said))
+    }
+
+    fn listen(&mut self) {}
+
+    fn end(self) -> Vec<u8> {
+        self.0.recv_timeout(Duration::from_millis(200)).unwrap_or_default()
     }
 }
 
@@ -173,6 +234,49 @@ mod tests {
         assert_eq!(answer, Answer::Later { says, asked: None });
         let answer = run(&["/no/such/program".to_owned()], Duration::from_secs(30), &samples::hostile()).await;
         assert!(answer.says().starts_with("cannot run `/no/such/program`: "), "{answer:?}");
+    }
+
+    /// The threads of this process, and the pipes that it holds: a test of its own process has only its own.
+    #[cfg(target_os = "linux")]
+    #[expect(clippy::unwrap_used, reason = "helpers of a test may fail it")]
+    fn held() -> (usize, usize) {
+        let pipes = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let is_pipe = |place: &std::path::Path| {
+            std::fs::read_link(place).is_ok_and(|target| target.to_string_lossy().starts_with("pipe:"))
+        };
+        let pipes = pipes.filter(|entry| is_pipe(&entry.path())).count();
+        (std::fs::read_dir("/proc/self/task").unwrap().count(), pipes)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_it_leaves_behind_holds_nothing_of_ours() {
+        let (threads, pipes) = held();
+        let directory = tempfile::tempdir().unwrap();
+        let left = directory.path().join("left");
+        let script = format!("sleep 1000 & echo $! >{}; echo still here >&2; exit 3", left.display());
+        let argv: Vec<String> = ["/bin/sh", "-c", &script].map(str::to_owned).to_vec();
+        let command = command(&argv, &samples::hostile()).unwrap();
+        let (status, said) = attend(command, Vec::new(), Duration::from_secs(30)).unwrap();
+        assert_eq!((status.unwrap().code(), said.as_str()), (Some(3), "still here"));
+        let clock = ProcessClock::new();
+        // The thread that has written to its stdin ends by itself.
+        while held().0 > threads || held().1 > pipes {
+            assert!(clock.elapsed() < Duration::from_secs(30), "{:?} is more than {threads}, {pipes}", held());
+            clock::pause(LOOK);
+        }
+        let left: u32 = std::fs::read_to_string(left).unwrap().trim().parse().unwrap();
+        assert!(crate::service::process::start_mark(left).is_some(), "it was not ended");
+        let left = rustix::process::Pid::from_raw(i32::try_from(left).unwrap()).unwrap();
+        rustix::process::kill_process(left, rustix::process::Signal::KILL).unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_that_says_much_is_not_held_up() {
+        let script = "head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 4";
+        let answer = run_script(script, Duration::from_secs(60)).await;
+        let says = format!("`/bin/sh` ended with exit status: 4: {}", "x".repeat(200));
+        assert_eq!(answer.says(), says);
     }
 
     #[tokio::test]
