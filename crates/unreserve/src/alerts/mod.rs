@@ -22,4 +22,4 @@ pub(crate) mod webhook;
 pub(crate) use ears::Ears;
 pub(crate) use run::{Around, check, tell_once};
 pub(crate) use testing::{Tried, test};
-pub(crate) use watch::{Beside, attend, last_word};
+pub(crate) use watch::{Beside, Looks, attend, last_word};

@@ -39,6 +39,36 @@ const KEPT: Duration = Duration::from_secs(900);
 /// A heartbeat that says the same again is sent no more often.
 const BEATS: Duration = Duration::from_secs(60);
 
+/// At most so many shops are looked at at once that the daemon works on.
+const WELL: usize = 4;
+
+/// At most so many at once that it cannot reach: each of them may take as long as connecting may.
+const OUT_OF_REACH: usize = 16;
+
+/// Who may look at a shop now. Those that the daemon cannot reach have a queue of their own, so that no other waits for
+/// them. Clones are the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct Looks {
+    well: Arc<Semaphore>,
+    out_of_reach: Arc<Semaphore>,
+}
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self { well: Arc::new(Semaphore::new(WELL)), out_of_reach: Arc::new(Semaphore::new(OUT_OF_REACH)) }
+    }
+}
+
+impl Looks {
+    /// The queue of a shop that stands so.
+    fn queue(&self, standing: Option<Standing>) -> &Semaphore {
+        match standing {
+            Some(Standing::BackingOff | Standing::Opening) => &self.out_of_reach,
+            _ => &self.well,
+        }
+    }
+}
+
 /// What goes on beside a shop's watch. It ends with this value.
 #[derive(Default)]
 pub(crate) struct Beside(Vec<AbortHandle>);
@@ -51,7 +81,7 @@ impl Drop for Beside {
 
 /// Tells of a shop from now on, where its settings say to whom. At most so many shops are looked at at once as `looks`
 /// allows. Needs a `LocalSet`.
-pub(crate) fn attend(settings: &Settings, (hub, line): (&Hub, &Line), ears: &Ears, looks: &Arc<Semaphore>) -> Beside {
+pub(crate) fn attend(settings: &Settings, (hub, line): (&Hub, &Line), ears: &Ears, looks: &Looks) -> Beside {
     let teller = Teller::new(settings, &profile(settings), AFTER);
     if teller.is_none() && settings.heartbeat.is_none() {
         return Beside::default();
@@ -66,7 +96,7 @@ pub(crate) fn attend(settings: &Settings, (hub, line): (&Hub, &Line), ears: &Ear
             hub: hub.clone(),
             line: line.clone(),
             teller,
-            looks: Arc::clone(looks),
+            looks: looks.clone(),
             kept: None,
         };
         let work = watcher.watch(look).instrument(span());
@@ -86,7 +116,8 @@ pub(crate) async fn last_word(settings: &Settings) {
             heartbeat::call(&url.value, Beat::Fail).await;
         }
     };
-    tokio::join!(heart, look_and_tell(settings));
+    let span = settings.shop.as_deref().map_or_else(tracing::Span::none, logging::shop_span);
+    async { tokio::join!(heart, look_and_tell(settings)) }.instrument(span).await;
 }
 
 struct Watcher {
@@ -94,7 +125,7 @@ struct Watcher {
     hub: Hub,
     line: Line,
     teller: Teller,
-    looks: Arc<Semaphore>,
+    looks: Looks,
     /// What was kept last, and when on the process's clock.
     kept: Option<(Vec<Status>, Duration)>,
 }
@@ -120,11 +151,12 @@ impl Watcher {
     /// What a look sees; nothing where another instance is on duty, which tells of the shop itself.
     async fn look(&mut self, clock: &ProcessClock) -> Option<HealthReport> {
         let now = self.hub.now_of(self.settings.shop.as_deref().unwrap_or_default());
-        if now.is_some_and(|now| now.standing == Standing::Standby) {
+        let standing = now.map(|now| now.standing);
+        if standing == Some(Standing::Standby) {
             return None;
         }
         // It is never closed; were it, all would look at once.
-        let _one_of_few = self.looks.acquire().await.ok();
+        let _one_of_few = self.looks.queue(standing).acquire().await.ok();
         let report = health::look(&self.settings, self.settings.alerts.threshold.value, &[]).await;
         let statuses: Vec<Status> = report.checks.iter().map(|check| check.status).collect();
         let at = clock.elapsed();
@@ -154,5 +186,22 @@ async fn beats(url: SecretUrl, mut beat: tokio::sync::watch::Receiver<Option<Bea
         }
         heartbeat::call(&url, says).await;
         said = Some((says, now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shops_out_of_reach_are_in_nobody_elses_way() {
+        let looks = Looks::default();
+        let queue = looks.queue(Some(Standing::BackingOff));
+        let taken: Vec<_> = std::iter::from_fn(|| queue.try_acquire().ok()).collect();
+        assert_eq!(taken.len(), OUT_OF_REACH);
+        for standing in [None, Some(Standing::Waiting), Some(Standing::Sweeping), Some(Standing::Halted)] {
+            assert!(looks.clone().queue(standing).try_acquire().is_ok(), "{standing:?}");
+        }
+        assert!(looks.clone().queue(Some(Standing::Opening)).try_acquire().is_err());
     }
 }

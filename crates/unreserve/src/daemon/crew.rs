@@ -14,7 +14,7 @@ use super::bell::Bell;
 use super::post::{Shared, ShopPost};
 use super::pulse::Pulse;
 use super::record::Standing;
-use crate::alerts::{self, Beside, Ears};
+use crate::alerts::{self, Beside, Ears, Looks};
 use crate::clock::{self, ProcessClock};
 use crate::hub::{Hub, Line};
 use crate::logging;
@@ -30,9 +30,6 @@ pub(crate) fn sweeps_every(settings: &Settings) -> Duration {
 
 /// At most so many shops that are files are open at once.
 const FILES: usize = 16;
-
-/// At most so many shops are looked at at once for alerts.
-const LOOKS: usize = 4;
 
 /// A shop of which nothing was heard for so long, beyond its rest, hangs.
 const SILENT: Duration = Duration::from_secs(45);
@@ -52,7 +49,7 @@ struct Member {
     /// Whether its watch is under way.
     runs: bool,
     /// Who tells of it, also where its watch has come to an end.
-    _beside: Beside,
+    beside: Beside,
 }
 
 /// How a member's watch ended, and whose it was.
@@ -63,7 +60,7 @@ pub(super) struct Crew {
     clock: ProcessClock,
     hub: Hub,
     ears: Ears,
-    looks: Arc<Semaphore>,
+    looks: Looks,
     started_at: jiff::Timestamp,
     files: Arc<Semaphore>,
     members: BTreeMap<Name, Member>,
@@ -81,7 +78,7 @@ impl Crew {
             clock,
             hub,
             ears,
-            looks: Arc::new(Semaphore::new(LOOKS)),
+            looks: Looks::default(),
             started_at: clock::utc_now(),
             files: Arc::new(Semaphore::new(FILES)),
             members: BTreeMap::new(),
@@ -152,7 +149,7 @@ impl Crew {
             settings: settings.clone(),
             next: None,
             runs: true,
-            _beside: beside,
+            beside,
         };
         let span = settings.shop.as_deref().map_or_else(tracing::Span::none, logging::shop_span);
         let (clock, started_at) = (self.clock, self.started_at);
@@ -200,6 +197,11 @@ impl Crew {
             member.stop.ask();
             member.bell.look();
         }
+    }
+
+    /// From now on nobody tells of any shop.
+    pub(super) fn hush(&mut self) {
+        self.members.values_mut().for_each(|member| drop(std::mem::take(&mut member.beside)));
     }
 
     /// Asks everybody for a sweep now; who cannot go on begins anew.

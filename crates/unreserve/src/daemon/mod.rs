@@ -34,6 +34,9 @@ use crate::web::Bound;
 /// How long the running batches get to end.
 const PATIENCE: Duration = Duration::from_secs(9);
 
+/// How long it may take to tell everybody that the daemon cannot go on.
+const LAST_WORDS: Duration = Duration::from_secs(20);
+
 /// A service manager is told at the latest after so long that we are up, though a shop still connects.
 const READY: Duration = Duration::from_secs(10);
 
@@ -188,10 +191,17 @@ impl Daemon {
         }
     }
 
-    /// A daemon that cannot go on says so to whom it told everything else.
-    async fn last_words(&self) {
-        for settings in self.crew.settings() {
-            alerts::last_word(settings).await;
+    /// A daemon that cannot go on says so to whom it told everything else: for all shops at once, and in a bounded time.
+    /// What was not sent by then waits in the state directory.
+    async fn last_words(&mut self) {
+        // Who tells of a shop already would be in the way of who tells of it last.
+        self.crew.hush();
+        let words = futures_util::future::join_all(self.crew.settings().map(alerts::last_word));
+        tokio::select! {
+            _ = words => {}
+            () = self.clock.sleep(LAST_WORDS) => {
+                tracing::warn!(event = "cut_off", "not everybody could be told in time that the daemon ends");
+            }
         }
     }
 
