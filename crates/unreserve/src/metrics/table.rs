@@ -223,7 +223,8 @@ pub(super) static METRICS: [Metric; 21] = [
         unit: "tries",
         labels: &["channel", "result"],
         help: "Tries to deliver an alert, by channel and by how they ended",
-        more: "`delivered`; `failed`: it is tried again; `given_up`: it is not",
+        more: "`delivered`; `failed`: it is tried again; `given_up`: it is not. Only a daemon has it: what a sweep from cron \
+               or `health --send-alerts` tried, `unreserve alert show` tells",
         cell: |figures| Cell::Deliveries(&mut figures.deliveries),
         ..COUNTER
     },
