@@ -100,6 +100,10 @@ fn mask_parameters(text: &str) -> String {
 
 /// A text that is no `scheme://` URL: a file's path is shown, anything that might hold a password is not.
 fn mask_other(text: &str) -> String {
+    // A file has no password, whatever it is called: `/srv/keyboards/shop.db` must not look like one.
+    if unreserve_db::file_of(text).is_some() {
+        return mask_parameters(text);
+    }
     if text.contains('@') || is_secret(text) { MASK.to_owned() } else { text.to_owned() }
 }
 
@@ -153,6 +157,8 @@ mod tests {
         ("mysql://shop:hunter2@host/db", "mysql://shop:***@host/db"),
         ("sqlite:///var/lib/shop@home:1.db", "sqlite:///var/lib/shop@home:1.db"),
         ("sqlite:shop.db", "sqlite:shop.db"),
+        ("sqlite:/srv/secret passage@home/Pwd.db", "sqlite:/srv/secret passage@home/Pwd.db"),
+        ("sqlite:shop.db?password=hunter2", "***"),
         ("shop.db", "shop.db"),
         ("postgres:shop:hunter2@host/db", "***"),
         ("host=db password=hunter2", "***"),
