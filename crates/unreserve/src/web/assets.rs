@@ -12,8 +12,28 @@ type Asset = (&'static str, &'static str, &'static str);
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
+/// The looks, a file a subject. The colours of the dark hold where the system asks for them, unless light was chosen, and
+/// where dark was chosen: they are said once, and stand in two rules.
+const STYLE: &str = concat!(
+    include_str!("../../assets/style/colours.css"),
+    "@media (prefers-color-scheme: dark) { :root:not([data-theme=\"light\"]) {\n",
+    include_str!("../../assets/style/dark.css"),
+    "} }\n:root[data-theme=\"dark\"] {\n",
+    include_str!("../../assets/style/dark.css"),
+    "}\n",
+    include_str!("../../assets/style/ground.css"),
+    include_str!("../../assets/style/frame.css"),
+    include_str!("../../assets/style/controls.css"),
+    include_str!("../../assets/style/overview.css"),
+    include_str!("../../assets/style/tables.css"),
+    include_str!("../../assets/style/pictures.css"),
+    include_str!("../../assets/style/order.css"),
+    include_str!("../../assets/style/login.css"),
+    include_str!("../../assets/style/narrow.css"),
+);
+
 static ASSETS: [Asset; 8] = [
-    ("style.css", "text/css; charset=utf-8", include_str!("../../assets/style.css")),
+    ("style.css", "text/css; charset=utf-8", STYLE),
     ("icon.svg", "image/svg+xml", include_str!("../../assets/icon.svg")),
     ("main.js", SCRIPT, include_str!("../../assets/main.js")),
     ("charts.js", SCRIPT, include_str!("../../assets/charts.js")),
