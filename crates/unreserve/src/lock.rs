@@ -18,6 +18,8 @@ use crate::failure::Failure;
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
+    /// Where the file is.
+    pub(crate) path: PathBuf,
     /// Who we are, for the lease in the database.
     pub(crate) holder: Holder,
 }
@@ -58,6 +60,8 @@ impl Purpose {
 struct Note {
     process_id: u32,
     host: String,
+    /// What tells this file from one of the same path on a machine, or in a container, of the same name: given to it once.
+    file: Option<Uuid>,
 }
 
 impl Lock {
@@ -83,30 +87,35 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Err(held(purpose, &mut file, &path)),
             Err(TryLockError::Error(error)) => return Err(unusable(&error, &path)),
         }
+        let id = read_note(&mut file).and_then(|note| note.file).unwrap_or_else(Uuid::new_v4);
         let holder = Holder {
             token: Uuid::new_v4().to_string(),
             host: gethostname::gethostname().to_string_lossy().into_owned(),
             process_id: std::process::id(),
-            lock_file: path.to_string_lossy().into_owned(),
+            lock_file: format!("{} {id}", path.display()),
         };
-        write_note(&mut file, &holder).map_err(|error| unusable(&error, &path))?;
-        Ok(Self { _file: file, holder })
+        let note = Note { process_id: holder.process_id, host: holder.host.clone(), file: Some(id) };
+        write_note(&mut file, &note).map_err(|error| unusable(&error, &path))?;
+        Ok(Self { _file: file, path, holder })
     }
 }
 
-fn write_note(file: &mut File, holder: &Holder) -> std::io::Result<()> {
-    let note = Note { process_id: holder.process_id, host: holder.host.clone() };
+fn read_note(file: &mut File) -> Option<Note> {
+    let mut text = String::new();
+    file.rewind().and_then(|()| file.read_to_string(&mut text)).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn write_note(file: &mut File, note: &Note) -> std::io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
-    file.write_all(serde_json::to_string(&note)?.as_bytes())
+    file.write_all(serde_json::to_string(note)?.as_bytes())
 }
 
 fn held(purpose: Purpose, file: &mut File, path: &Path) -> Failure {
     // The holder may have the lock and not have written its note yet: it is looked for a few times.
     let note = (0..50_u32).find_map(|_| {
-        let mut text = String::new();
-        file.rewind().and_then(|()| file.read_to_string(&mut text)).ok()?;
-        let note = serde_json::from_str::<Note>(&text).ok();
+        let note = read_note(file);
         if note.is_none() {
             crate::clock::pause_briefly();
         }
@@ -173,5 +182,17 @@ mod tests {
         Lock::take(Purpose::Daemon, dir.path(), "postgres://shop:***@host/db", "malikli")
             .expect("a daemon is no sweep");
         assert_eq!(std::fs::read_dir(dir.path()).expect("readable").count(), 3);
+    }
+
+    #[test]
+    fn a_file_keeps_its_identity_and_no_other_file_has_it() {
+        let dirs = [0, 1].map(|_| tempfile::tempdir().expect("a directory"));
+        let identity = |dir: &tempfile::TempDir| {
+            let lock = Lock::take(Purpose::Daemon, dir.path(), "a", "malikli").expect("free");
+            lock.holder.lock_file.rsplit(' ').next().map(str::to_owned)
+        };
+        let [one, other] = [&dirs[0], &dirs[1]].map(identity);
+        assert_ne!(one, other);
+        assert_eq!(identity(&dirs[0]), one);
     }
 }

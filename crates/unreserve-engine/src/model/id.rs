@@ -68,7 +68,7 @@ pub struct Holder {
     pub host: String,
     /// The process's number on that machine.
     pub process_id: u32,
-    /// The lock file that the process holds, with its whole path.
+    /// The lock file that the process holds: its whole path, and what tells it from such a file elsewhere.
     pub lock_file: String,
 }
 

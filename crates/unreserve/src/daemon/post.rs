@@ -83,7 +83,7 @@ impl ShopPost {
             let profile = profiles::load(&self.settings)?.profile.name;
             let lock = Lock::take(Purpose::Daemon, &self.settings.state_dir.value, &place, &profile)?;
             self.me = lock.holder.clone();
-            self.teller.writes_beside(&self.me);
+            self.teller.writes_beside(&lock.path, &self.me);
             self.lock = Some(lock);
         }
         Ok(())

@@ -66,8 +66,8 @@ impl Teller {
     }
 
     /// From here on the record is ours to write, beside the lock that we hold.
-    pub(super) fn writes_beside(&mut self, holder: &Holder) {
-        self.path = Some(record::path_beside(std::path::Path::new(&holder.lock_file)));
+    pub(super) fn writes_beside(&mut self, lock_file: &std::path::Path, holder: &Holder) {
+        self.path = Some(record::path_beside(lock_file));
         self.holder = holder.clone();
     }
 
