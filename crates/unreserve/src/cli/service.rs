@@ -193,10 +193,8 @@ fn shown(wanted: &Wanted, steps: &[Step], machine: &Machine) -> String {
     let remarks = managing::remarks(wanted, machine).into_iter().map(|remark| format!("### note: {remark}\n\n"));
     let mut text = format!("{}{}", remarks.collect::<String>(), steps::shown(steps));
     if wanted.kind == Kind::Kubernetes {
-        let commands = wanted
-            .workloads
-            .iter()
-            .map(|workload| format!("#   {}\n", kubernetes::secret_command(workload.shop.as_deref())));
+        let commands =
+            wanted.workloads.iter().map(|workload| format!("#   {}\n", kubernetes::secret_command(workload)));
         text = format!("### the Secret is yours to make, before:\n{}\n{text}", commands.collect::<String>());
     }
     for launch in wanted.launches.iter().filter(|_| wanted.kind == Kind::Background) {

@@ -52,6 +52,9 @@ const SECRET_DIRECTORY: &str = "/run/secrets/unreserve";
 /// Where the state directory is in the container.
 const STATE_DIRECTORY: &str = "/var/lib/unreserve";
 
+/// Where the page is shown in the pod: the cluster asks from outside whether we live.
+const PAGE_PORT: u16 = 8_420;
+
 /// The label of everything of ours in a cluster.
 const LABEL: &str = "app.kubernetes.io/name=unreserve";
 
@@ -64,9 +67,19 @@ pub(crate) fn name(shop: Option<&str>) -> String {
     )
 }
 
-/// The command that makes the Secret; the address comes from a file, so that no process list shows it.
-pub(crate) fn secret_command(shop: Option<&str>) -> String {
-    format!("kubectl create secret generic {} --from-file=database_url=FILE-WITH-THE-ADDRESS", name(shop))
+/// The command that makes the Secret; what is in it comes from files, so that no process list shows it.
+pub(crate) fn secret_command(workload: &Workload) -> String {
+    let files: String =
+        secrets(workload.runs).iter().map(|(key, what)| format!(" --from-file={key}=FILE-WITH-THE-{what}")).collect();
+    format!("kubectl create secret generic {}{files}", name(workload.shop.as_deref()))
+}
+
+/// The keys of the Secret, and what each holds. Only who runs all the time shows a page.
+fn secrets(runs: Runs) -> &'static [(&'static str, &'static str)] {
+    match runs {
+        Runs::AllTheTime => &[("database_url", "ADDRESS"), ("web_token", "TOKEN")],
+        Runs::EveryFiveMinutes => &[("database_url", "ADDRESS")],
+    }
 }
 
 /// The command that hands the manifests to the cluster.
@@ -78,9 +91,9 @@ pub(crate) fn apply(manifests: &str) -> Call {
 pub(crate) fn manifests(workload: &Workload) -> String {
     let mut text = format!(
         "# Written by `unreserve service install --kind kubernetes` for {}.\n\
-         # The Secret is yours to make; no manifest holds the database's address:\n#   {}\n",
+         # The Secret is yours to make; no manifest holds what is in it:\n#   {}\n",
         workload.subject,
-        secret_command(workload.shop.as_deref())
+        secret_command(workload)
     );
     if let Profile::Text(profile) = &workload.profile {
         text.push_str("---\napiVersion: v1\nkind: ConfigMap\n");
@@ -146,12 +159,15 @@ fn pod(workload: &Workload, restart: &str) -> String {
         let _ = writeln!(text, "        - name: {variable}\n          value: {}", yaml(&value));
     }
     text.push_str(
-        "      resources:\n        requests:\n          cpu: 10m\n          memory: 32Mi\n        limits:\n          memory: 128Mi\n      \
-         volumeMounts:\n",
+        "      resources:\n        requests:\n          cpu: 10m\n          memory: 32Mi\n        limits:\n          memory: 128Mi\n",
     );
+    if workload.runs == Runs::AllTheTime {
+        text.push_str(&probes());
+    }
     let has_profile = matches!(workload.profile, Profile::Text(_));
     let mut mounts = vec![("secret", SECRET_DIRECTORY, true), ("state", STATE_DIRECTORY, false)];
     mounts.extend(has_profile.then_some(("profile", PROFILE_DIRECTORY, true)));
+    text.push_str("      volumeMounts:\n");
     for (volume, path, read_only) in mounts {
         let _ =
             writeln!(text, "        - name: {volume}\n          mountPath: {path}\n          readOnly: {read_only}");
@@ -159,11 +175,28 @@ fn pod(workload: &Workload, restart: &str) -> String {
     // 0440: the group is the pod's own.
     let _ = write!(
         text,
-        "  volumes:\n    - name: secret\n      secret:\n        secretName: {name}\n        defaultMode: 288\n        items:\n          \
-         - key: database_url\n            path: database_url\n    - name: state\n      emptyDir: {{}}\n",
+        "  volumes:\n    - name: secret\n      secret:\n        secretName: {name}\n        defaultMode: 288\n        items:\n",
     );
+    for (key, _) in secrets(workload.runs) {
+        let _ = write!(text, "          - key: {key}\n            path: {key}\n");
+    }
+    text.push_str("    - name: state\n      emptyDir: {}\n");
     if has_profile {
         let _ = write!(text, "    - name: profile\n      configMap:\n        name: {name}\n");
+    }
+    text
+}
+
+/// The port of the page, and what the cluster asks there: whether every watch lives, else the pod is started again; and whether
+/// the database is reached, which starting again would not help.
+fn probes() -> String {
+    let mut text = format!("      ports:\n        - name: page\n          containerPort: {PAGE_PORT}\n");
+    for (probe, path) in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
+        let _ = write!(
+            text,
+            "      {probe}:\n        httpGet:\n          path: {path}\n          port: page\n        \
+             initialDelaySeconds: 5\n        periodSeconds: 20\n        timeoutSeconds: 5\n        failureThreshold: 3\n",
+        );
     }
     text
 }
@@ -178,6 +211,10 @@ fn environment(workload: &Workload) -> Vec<(String, String)> {
         ("UNRESERVE_STATE_DIR".to_owned(), STATE_DIRECTORY.to_owned()),
         ("UNRESERVE_PROFILE".to_owned(), profile),
     ];
+    if workload.runs == Runs::AllTheTime {
+        variables.push(("UNRESERVE_WEB_LISTEN".to_owned(), format!("0.0.0.0:{PAGE_PORT}")));
+        variables.push(("UNRESERVE_WEB_TOKEN_FILE".to_owned(), format!("{SECRET_DIRECTORY}/web_token")));
+    }
     variables.extend(workload.settings.iter().cloned());
     variables
 }

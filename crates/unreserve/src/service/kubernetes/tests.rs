@@ -78,8 +78,35 @@ const API: &[(&str, &[&str], &[&str])] = &[
     (
         "Container",
         &["name", "image"],
-        &["args", "command", "env:EnvVar", "resources", "securityContext:SecurityContext", "volumeMounts:VolumeMount"],
+        &[
+            "args",
+            "command",
+            "env:EnvVar",
+            "livenessProbe:Probe",
+            "ports:ContainerPort",
+            "readinessProbe:Probe",
+            "resources",
+            "securityContext:SecurityContext",
+            "startupProbe:Probe",
+            "volumeMounts:VolumeMount",
+        ],
     ),
+    ("ContainerPort", &["containerPort"], &["hostIP", "hostPort", "name", "protocol"]),
+    (
+        "Probe",
+        &[],
+        &[
+            "exec",
+            "failureThreshold",
+            "httpGet:HTTPGetAction",
+            "initialDelaySeconds",
+            "periodSeconds",
+            "successThreshold",
+            "terminationGracePeriodSeconds",
+            "timeoutSeconds",
+        ],
+    ),
+    ("HTTPGetAction", &["port"], &["host", "httpHeaders", "path", "scheme"]),
     ("SecurityContext", &[], &["allowPrivilegeEscalation", "readOnlyRootFilesystem", "capabilities:Capabilities"]),
     ("Capabilities", &[], &["add", "drop"]),
     ("EnvVar", &["name"], &["value", "valueFrom"]),
@@ -174,6 +201,9 @@ fn promises(workload: &Workload, spec: &Value, pod: &Value) {
             (&spec["selector"]["matchLabels"], labels.clone()),
             (&container["args"], Value::from(vec!["daemon"])),
             (&pod["restartPolicy"], Value::from("Always")),
+            (&container["livenessProbe"]["httpGet"]["path"], Value::from("/livez")),
+            (&container["readinessProbe"]["httpGet"]["path"], Value::from("/readyz")),
+            (&container["readinessProbe"]["httpGet"]["port"], container["ports"][0]["name"].clone()),
         ]),
         Runs::EveryFiveMinutes => expected.extend([
             (&spec["schedule"], Value::from("*/5 * * * *")),
@@ -183,6 +213,8 @@ fn promises(workload: &Workload, spec: &Value, pod: &Value) {
             (&spec["jobTemplate"]["spec"]["activeDeadlineSeconds"], Value::from(240)),
             (&container["args"], Value::from(vec!["sweep", "--quiet"])),
             (&pod["restartPolicy"], Value::from("Never")),
+            (&container["livenessProbe"], Value::Null),
+            (&container["ports"], Value::Null),
         ]),
     }
     for (found, wanted) in expected {
@@ -190,10 +222,19 @@ fn promises(workload: &Workload, spec: &Value, pod: &Value) {
     }
     let secret = pod["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == "secret").unwrap();
     assert_eq!(secret["secret"]["secretName"], name(workload.shop.as_deref()).as_str());
-    // The one that everybody in the cluster may read holds a path, never the address.
-    let address =
-        container["env"].as_array().unwrap().iter().find(|one| one["name"] == "UNRESERVE_DATABASE_URL_FILE").unwrap();
-    assert_eq!(address["value"], "/run/secrets/unreserve/database_url");
+    // What everybody in the cluster may read holds paths, never what is secret, and every path is one of the Secret's.
+    let environment = container["env"].as_array().unwrap();
+    let variable =
+        |name: &str| environment.iter().find(|one| one["name"] == name).map(|one| one["value"].as_str().unwrap());
+    let runs_all_the_time = workload.runs == Runs::AllTheTime;
+    assert_eq!(variable("UNRESERVE_DATABASE_URL_FILE"), Some("/run/secrets/unreserve/database_url"));
+    let token = "/run/secrets/unreserve/web_token";
+    assert_eq!(variable("UNRESERVE_WEB_TOKEN_FILE"), runs_all_the_time.then_some(token));
+    let port = container["ports"][0]["containerPort"].as_u64();
+    assert_eq!(variable("UNRESERVE_WEB_LISTEN"), port.map(|port| format!("0.0.0.0:{port}")).as_deref());
+    let items: Vec<_> = secret["secret"]["items"].as_array().unwrap().iter().map(|item| item["path"].clone()).collect();
+    let held: &[&str] = if runs_all_the_time { &["database_url", "web_token"] } else { &["database_url"] };
+    assert_eq!(items, held);
     for mounted in container["volumeMounts"].as_array().unwrap() {
         assert!(pod["volumes"].as_array().unwrap().iter().any(|volume| volume["name"] == mounted["name"]), "{mounted}");
     }
