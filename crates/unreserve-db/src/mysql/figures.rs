@@ -6,9 +6,9 @@
 use sqlx::mysql::MySqlRow;
 use unreserve_engine::plan::{Column, Currency, FoundBy, Kind, MadePlan, PaidAt, Plan, TimeEncoding, TimePlan, Zone};
 use unreserve_engine::profile::ExpiryHome;
-use unreserve_engine::shop::{Figures, FiguresQuery, Part, ShopError};
+use unreserve_engine::shop::{Figures, FiguresQuery, ShopError};
 
-use super::check::refuse_unknown_zone;
+use super::check::knows_zone;
 use super::connect::Link;
 use super::fragments::{Constant, Statement, Writer, list, power_of_ten, quoted, table_name};
 use super::keys::{alike, key_as, key_text};
@@ -16,7 +16,7 @@ use super::ledger;
 use super::tally::{BATCHES, MOST};
 use super::times::{due, instant, instant_of, micros};
 use super::values::{Parameters, signed};
-use crate::figures;
+use crate::figures::{self, Of, Questions, Writers};
 
 /// The places of what is given to each statement, behind the cutoff: the span's beginning and end in universal time, and
 /// how many rows to read at most.
@@ -27,35 +27,14 @@ const ROWS: usize = 3;
 /// Days are counted in UTC.
 const DAY: i64 = 86_400_000_000;
 
-/// The statements of a plan, where it says how to ask.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Questions {
-    pub(super) orders: Option<Statement>,
-    pub(super) reservations: Option<Statement>,
-    pub(super) payments: Option<Statement>,
-    pub(super) value: Option<Statement>,
+/// What can be asked of a plan.
+pub(super) fn render(plan: &Plan) -> Questions<Statement> {
+    Questions::of(plan, &Writers { readable, orders, reservations: reserved, payments: payment_times, value })
 }
 
-impl Questions {
-    /// All of them.
-    #[cfg(test)]
-    pub(super) fn all(&self) -> impl Iterator<Item = &Statement> {
-        [&self.orders, &self.reservations, &self.payments, &self.value].into_iter().flatten()
-    }
-}
-
-/// Renders what can be asked.
-pub(super) fn render(plan: &Plan) -> Questions {
-    let readable = |time: &TimePlan| !matches!(time.encoding, TimeEncoding::Text { .. });
-    let made = plan.counts_orders().filter(|made| readable(&made.time));
-    let payments = plan.times_payments().filter(|(_, paid_at)| readable(paid_at.time()));
-    let reservations = plan.counts_reservations().filter(|made| readable(&made.time));
-    Questions {
-        orders: made.map(|made| orders(plan, made)),
-        reservations: reservations.map(|made| reserved(plan, made)),
-        payments: payments.filter(|_| made.is_some()).map(|(made, paid_at)| payment_times(plan, made, paid_at)),
-        value: value(plan),
-    }
+/// Text is compared letter by letter here.
+fn readable(time: &TimePlan) -> bool {
+    !matches!(time.encoding, TimeEncoding::Text { .. })
 }
 
 /// A bound of the span, in universal time.
@@ -298,58 +277,39 @@ fn value(plan: &Plan) -> Option<Statement> {
 
 /// Asks what can be asked, each part by itself.
 pub(super) async fn ask(link: &mut Link, plan: &Plan, query: &FiguresQuery) -> Result<Figures, ShopError> {
-    let Questions { orders, reservations, payments, value } = render(plan);
-    let times = [plan.counts_orders().map(|made| &made.time), plan.times_payments().map(|of| of.1.time())];
     link.begin_read().await?;
-    let started = start(link, times.into_iter().flatten()).await;
-    let now = link.end(started).await?;
-    let more = signed(u64::from(query.rows_max).saturating_add(1));
-    let span = Parameters::at(now).instant(query.from).instant(query.to).integer(more);
-    let mut figures = Figures {
-        orders: Part::NotAsked,
-        reservations: Part::NotAsked,
-        payments: Part::NotAsked,
-        cancelled_value: Part::NotAsked,
-    };
-    if let Some(statement) = &orders {
-        figures.orders = figures::orders(rows(link, statement, &span).await?, query.rows_max)?;
+    let now = ledger::now(link).await;
+    let now = link.end(now).await?;
+    figures::ask(&mut Asking { link, now, query: *query }, plan, &render(plan), query.rows_max).await
+}
+
+/// The questions of one span.
+struct Asking<'a> {
+    link: &'a mut Link,
+    now: jiff::Timestamp,
+    query: FiguresQuery,
+}
+
+impl figures::Ask for Asking<'_> {
+    type Statement = Statement;
+    type Row = MySqlRow;
+
+    async fn knows_zone(&mut self, time: &TimePlan) -> Result<bool, ShopError> {
+        self.link.begin_read().await?;
+        let known = knows_zone(self.link, &time.encoding).await;
+        self.link.end(known).await
     }
-    if let Some(statement) = &payments {
-        figures.payments = match &figures.orders {
-            // The same rows would have to be read once more.
-            Part::TooMany => Part::TooMany,
-            Part::TooLong => Part::TooLong,
-            Part::Read(_) | Part::NotAsked => {
-                figures::payments(rows(link, statement, &span).await?, plan.judges_timeout())?
-            }
+
+    async fn rows(&mut self, statement: &Statement, of: Of) -> Result<Option<Vec<Self::Row>>, ShopError> {
+        let (from, to) = (self.query.from, self.query.to);
+        let span = match of {
+            Of::Shop => Parameters::at(self.now).instant(from).instant(to),
+            Of::Ledger => Parameters::timeless().integer(from.as_microsecond()).integer(to.as_microsecond()),
         };
+        let more = signed(u64::from(self.query.rows_max).saturating_add(1));
+        self.link.begin_read().await?;
+        let parameters = span.integer(more).finish(statement)?;
+        let outcome = self.link.rows(statement.name, &statement.sql, parameters).await;
+        figures::rows_or_too_long(self.link.end(outcome).await)
     }
-    if let Some(statement) = &reservations {
-        figures.reservations = figures::reservations(rows(link, statement, &span).await?, query.rows_max)?;
-    }
-    if let Some(statement) = &value {
-        let (from, to) = (query.from.as_microsecond(), query.to.as_microsecond());
-        let span = Parameters::timeless().integer(from).integer(to).integer(more);
-        figures.cancelled_value = figures::cancelled_value(rows(link, statement, &span).await?, query.rows_max)?;
-    }
-    Ok(figures)
-}
-
-/// The zones must be known: an unknown one would make every instant empty. Gives the database's now.
-async fn start<'t>(link: &mut Link, times: impl Iterator<Item = &'t TimePlan>) -> Result<jiff::Timestamp, ShopError> {
-    for time in times {
-        refuse_unknown_zone(link, &time.column, &time.encoding).await?;
-    }
-    ledger::now(link).await
-}
-
-/// A statement in a transaction of its own: none holds its snapshot for longer than it needs it.
-async fn rows(
-    link: &mut Link,
-    statement: &Statement,
-    parameters: &Parameters,
-) -> Result<Option<Vec<MySqlRow>>, ShopError> {
-    link.begin_read().await?;
-    let outcome = link.rows(statement.name, &statement.sql, parameters.finish(statement)?).await;
-    figures::rows_or_too_long(link.end(outcome).await)
 }

@@ -103,13 +103,19 @@ async fn refuse_unknown_zones(link: &mut Link, plan: &Plan) -> Result<(), ShopEr
     Ok(())
 }
 
-/// The server takes any word for a zone of POSIX's, which then is none at all; only its own list says which there are.
-pub(super) async fn refuse_unknown_zone(link: &mut Link, time: &TimePlan) -> Result<(), ShopError> {
+/// Whether the server knows the zone. It takes any word for one of POSIX's, which then is none at all; only its own list says
+/// which there are.
+pub(super) async fn knows_zone(link: &mut Link, encoding: &TimeEncoding) -> Result<bool, ShopError> {
     const ZONE: &str = "/* unreserve zone */ SELECT name FROM pg_catalog.pg_timezone_names WHERE name = $1::text";
-    let TimeEncoding::DateTime(Zone::Named(zone)) = &time.encoding else { return Ok(()) };
+    let TimeEncoding::DateTime(Zone::Named(zone)) = encoding else { return Ok(true) };
     let call = Call::once("zone", ZONE, Parameters::new().with(zone.clone()))?;
     let found = link.transact(Transaction::Read, vec![call]).await?.pop().unwrap_or_default();
-    if found.rows.is_empty() {
+    Ok(!found.rows.is_empty())
+}
+
+async fn refuse_unknown_zone(link: &mut Link, time: &TimePlan) -> Result<(), ShopError> {
+    let TimeEncoding::DateTime(Zone::Named(zone)) = &time.encoding else { return Ok(()) };
+    if !knows_zone(link, &time.encoding).await? {
         let message =
             format!("column `{}` is said to be in the zone `{zone}`, which the server does not know", time.column.name);
         return Err(ShopError::new(ShopErrorKind::SchemaChanged, message)

@@ -1,48 +1,27 @@
 //! What the shop's own tables tell of some days.
 
-use unreserve_engine::plan::{Currency, FoundBy, Kind, MadePlan, PaidAt, Plan, TimeEncoding, Zone};
+use unreserve_engine::plan::{Currency, FoundBy, Kind, MadePlan, PaidAt, Plan, TimeEncoding, TimePlan, Zone};
 use unreserve_engine::profile::ExpiryHome;
-use unreserve_engine::shop::{Figures, FiguresQuery, Part, ShopError};
+use unreserve_engine::shop::{Figures, FiguresQuery, ShopError};
 
-use super::check::refuse_unknown_zone;
+use super::check::knows_zone;
 use super::connect::Link;
 use super::fragments::{Statement, Writer, cast_type, instant, power_of_ten, table_name, text};
 use super::literal::literal;
 use super::message::{Call, Transaction};
 use super::tally::{BATCHES, MOST, OF_SPAN};
 use super::values::{Parameters, signed};
-use crate::figures;
+use crate::figures::{self, Of, Questions, Writers};
 use crate::write::quoted;
 
-/// The statements of a plan, where it says how to ask.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Questions {
-    pub(super) orders: Option<Statement>,
-    pub(super) reservations: Option<Statement>,
-    pub(super) payments: Option<Statement>,
-    pub(super) value: Option<Statement>,
+/// What can be asked of a plan.
+pub(super) fn render(plan: &Plan) -> Questions<Statement> {
+    Questions::of(plan, &Writers { readable, orders, reservations: reserved, payments: payment_times, value })
 }
 
-impl Questions {
-    /// All of them.
-    #[cfg(test)]
-    pub(super) fn all(&self) -> impl Iterator<Item = &Statement> {
-        [&self.orders, &self.reservations, &self.payments, &self.value].into_iter().flatten()
-    }
-}
-
-/// Renders what can be asked.
-pub(super) fn render(plan: &Plan) -> Questions {
-    let readable = |encoding: &TimeEncoding| !matches!(encoding, TimeEncoding::Text { .. });
-    let made = plan.counts_orders().filter(|made| readable(&made.time.encoding));
-    let payments = plan.times_payments().filter(|(_, paid_at)| readable(&paid_at.time().encoding));
-    let reservations = plan.counts_reservations().filter(|made| readable(&made.time.encoding));
-    Questions {
-        orders: made.map(|made| orders(plan, made)),
-        reservations: reservations.map(|made| reserved(plan, made)),
-        payments: payments.filter(|_| made.is_some()).map(|(made, paid_at)| payment_times(plan, made, paid_at)),
-        value: value(plan),
-    }
+/// Text is compared letter by letter here.
+fn readable(time: &TimePlan) -> bool {
+    !matches!(time.encoding, TimeEncoding::Text { .. })
 }
 
 /// A bound of the span as `timestamptz`: `$1` its beginning, `$2` its end, in microseconds since 1970.
@@ -249,53 +228,33 @@ fn value(plan: &Plan) -> Option<Statement> {
 
 /// Asks what can be asked, each part by itself.
 pub(super) async fn ask(link: &mut Link, plan: &Plan, query: &FiguresQuery) -> Result<Figures, ShopError> {
-    let Questions { orders, reservations, payments, value } = render(plan);
-    for time in
-        [orders.as_ref().and(plan.counts_orders()).map(|made| &made.time), plan.times_payments().map(|of| of.1.time())]
-            .into_iter()
-            .flatten()
-    {
-        refuse_unknown_zone(link, time).await?;
-    }
-    let more = signed(u64::from(query.rows_max).saturating_add(1));
-    let span = || Parameters::new().with(query.from.as_microsecond()).with(query.to.as_microsecond()).with(more);
-    let mut figures = Figures {
-        orders: Part::NotAsked,
-        reservations: Part::NotAsked,
-        payments: Part::NotAsked,
-        cancelled_value: Part::NotAsked,
-    };
-    if let Some(statement) = &orders {
-        figures.orders = figures::orders(rows(link, statement, span()).await?, query.rows_max)?;
-    }
-    if let Some(statement) = &payments {
-        figures.payments = match &figures.orders {
-            // The same rows would have to be read once more.
-            Part::TooMany => Part::TooMany,
-            Part::TooLong => Part::TooLong,
-            Part::Read(_) | Part::NotAsked => {
-                figures::payments(rows(link, statement, span()).await?, plan.judges_timeout())?
-            }
-        };
-    }
-    if let Some(statement) = &reservations {
-        figures.reservations = figures::reservations(rows(link, statement, span()).await?, query.rows_max)?;
-    }
-    if let Some(statement) = &value {
-        let of_profile = Parameters::new().with(plan.profile.clone());
-        let parameters = of_profile.with(query.from.as_microsecond()).with(query.to.as_microsecond()).with(more);
-        figures.cancelled_value = figures::cancelled_value(rows(link, statement, parameters).await?, query.rows_max)?;
-    }
-    Ok(figures)
+    figures::ask(&mut Asking { link, plan, query: *query }, plan, &render(plan), query.rows_max).await
 }
 
-/// A statement in a transaction of its own: none holds its snapshot for longer than it needs it.
-async fn rows(
-    link: &mut Link,
-    statement: &Statement,
-    parameters: Parameters,
-) -> Result<Option<Vec<sqlx::postgres::PgRow>>, ShopError> {
-    let call = Call::of(statement, parameters)?;
-    let outcome = link.transact(Transaction::Read, vec![call]).await;
-    figures::rows_or_too_long(outcome.map(|mut replies| replies.pop().unwrap_or_default().rows))
+/// The questions of one span.
+struct Asking<'a> {
+    link: &'a mut Link,
+    plan: &'a Plan,
+    query: FiguresQuery,
+}
+
+impl figures::Ask for Asking<'_> {
+    type Statement = Statement;
+    type Row = sqlx::postgres::PgRow;
+
+    async fn knows_zone(&mut self, time: &TimePlan) -> Result<bool, ShopError> {
+        knows_zone(self.link, &time.encoding).await
+    }
+
+    async fn rows(&mut self, statement: &Statement, of: Of) -> Result<Option<Vec<Self::Row>>, ShopError> {
+        let parameters = match of {
+            Of::Shop => Parameters::new(),
+            Of::Ledger => Parameters::new().with(self.plan.profile.clone()),
+        };
+        let (from, to) = (self.query.from.as_microsecond(), self.query.to.as_microsecond());
+        let more = signed(u64::from(self.query.rows_max).saturating_add(1));
+        let call = Call::of(statement, parameters.with(from).with(to).with(more))?;
+        let outcome = self.link.transact(Transaction::Read, vec![call]).await;
+        figures::rows_or_too_long(outcome.map(|mut replies| replies.pop().unwrap_or_default().rows))
+    }
 }

@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteRow;
 use unreserve_engine::plan::{Currency, FoundBy, Kind, MadePlan, PaidAt, Plan, TimeEncoding, TimePlan, Zone};
 use unreserve_engine::profile::ExpiryHome;
-use unreserve_engine::shop::{Figures, FiguresQuery, Part, ShopError, ShopErrorKind};
+use unreserve_engine::shop::{Figures, FiguresQuery, ShopError, ShopErrorKind};
 
 use super::connect::Link;
 use super::fragments::{
@@ -12,7 +12,7 @@ use super::fragments::{
 use super::ledger;
 use super::tally::{BATCHES, MOST};
 use super::values::{Parameters, signed};
-use crate::figures;
+use crate::figures::{self, Of, Questions, Writers};
 use crate::write::quoted;
 
 /// The span's beginning and end, in milliseconds since 1970, and how many rows to read at most: behind the cutoff.
@@ -21,40 +21,14 @@ const TO: &str = "?3";
 const ROWS: &str = "?4";
 pub(super) const GIVEN: usize = 4;
 
-/// The statements of a plan, where it says how to ask.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Questions {
-    pub(super) orders: Option<Statement>,
-    pub(super) reservations: Option<Statement>,
-    pub(super) payments: Option<Statement>,
-    pub(super) value: Option<Statement>,
+/// What can be asked of a plan.
+pub(super) fn render(plan: &Plan) -> Questions<Statement> {
+    Questions::of(plan, &Writers { readable, orders, reservations: reserved, payments: payment_times, value })
 }
 
-impl Questions {
-    /// All of them.
-    #[cfg(test)]
-    pub(super) fn all(&self) -> impl Iterator<Item = &Statement> {
-        [&self.orders, &self.reservations, &self.payments, &self.value].into_iter().flatten()
-    }
-}
-
-/// Renders what can be asked. Only a table of zones knows when summer begins somewhere, and there is none here.
-pub(super) fn render(plan: &Plan) -> Questions {
-    let readable = |time: &TimePlan| {
-        !matches!(
-            time.encoding,
-            TimeEncoding::DateTime(Zone::Named(_)) | TimeEncoding::Text { zone: Zone::Named(_), .. }
-        )
-    };
-    let made = plan.counts_orders().filter(|made| readable(&made.time));
-    let payments = plan.times_payments().filter(|(_, paid_at)| readable(paid_at.time()));
-    let reservations = plan.counts_reservations().filter(|made| readable(&made.time));
-    Questions {
-        orders: made.map(|made| orders(plan, made)),
-        reservations: reservations.map(|made| reserved(plan, made)),
-        payments: payments.filter(|_| made.is_some()).map(|(made, paid_at)| payment_times(plan, made, paid_at)),
-        value: value(plan),
-    }
+/// Only a table of zones knows when summer begins somewhere, and there is none here.
+fn readable(time: &TimePlan) -> bool {
+    !matches!(time.encoding, TimeEncoding::DateTime(Zone::Named(_)) | TimeEncoding::Text { zone: Zone::Named(_), .. })
 }
 
 /// That the bare column does not lie before the span, so that an index serves: whatever zone or separator a text has, its
@@ -266,53 +240,43 @@ fn value(plan: &Plan) -> Option<Statement> {
 
 /// Asks what can be asked, each part by itself.
 pub(super) async fn ask(link: &mut Link, plan: &Plan, query: &FiguresQuery) -> Result<Figures, ShopError> {
-    let Questions { orders, reservations, payments, value } = render(plan);
     link.begin_read().await?;
     let now_ms = ledger::now(link).await;
     let now_ms = link.end(now_ms).await?;
-    let more = signed(u64::from(query.rows_max).saturating_add(1));
-    let (from, to) = (query.from.as_millisecond(), query.to.as_millisecond());
-    let span = || Parameters::new().with(now_ms).with(from).with(to).with(more);
-    let mut figures = Figures {
-        orders: Part::NotAsked,
-        reservations: Part::NotAsked,
-        payments: Part::NotAsked,
-        cancelled_value: Part::NotAsked,
-    };
-    if let Some(statement) = &orders {
-        figures.orders = figures::orders(rows(link, statement, span()).await?, query.rows_max)?;
-    }
-    if let Some(statement) = &payments {
-        figures.payments = match &figures.orders {
-            // The same rows would have to be read once more.
-            Part::TooMany => Part::TooMany,
-            Part::TooLong => Part::TooLong,
-            Part::Read(_) | Part::NotAsked => {
-                figures::payments(rows(link, statement, span()).await?, plan.judges_timeout())?
-            }
-        };
-    }
-    if let Some(statement) = &reservations {
-        figures.reservations = figures::reservations(rows(link, statement, span()).await?, query.rows_max)?;
-    }
-    if let Some(statement) = &value {
-        let parameters = Parameters::new().with(plan.profile.clone()).with(from).with(to).with(more);
-        figures.cancelled_value = figures::cancelled_value(rows(link, statement, parameters).await?, query.rows_max)?;
-    }
-    Ok(figures)
+    figures::ask(&mut Asking { link, plan, now_ms, query: *query }, plan, &render(plan), query.rows_max).await
 }
 
-/// A statement in a transaction of its own: whoever reads for long may keep the shop from committing. There is no server that
-/// could be gone, so no answer in time means that the statement takes too long.
-async fn rows(
-    link: &mut Link,
-    statement: &Statement,
-    parameters: Parameters,
-) -> Result<Option<Vec<SqliteRow>>, ShopError> {
-    link.begin_read().await?;
-    let outcome = link.rows(statement.name, &statement.sql, parameters.finish(statement)?).await;
-    match link.end(outcome).await {
-        Err(error) if error.kind == ShopErrorKind::Disconnected => Ok(None),
-        outcome => figures::rows_or_too_long(outcome),
+/// The questions of one span.
+struct Asking<'a> {
+    link: &'a mut Link,
+    plan: &'a Plan,
+    now_ms: i64,
+    query: FiguresQuery,
+}
+
+impl figures::Ask for Asking<'_> {
+    type Statement = Statement;
+    type Row = SqliteRow;
+
+    /// A zone by its name is not asked for at all.
+    async fn knows_zone(&mut self, _: &TimePlan) -> Result<bool, ShopError> {
+        Ok(true)
+    }
+
+    /// There is no server that could be gone, so no answer in time means that the statement takes too long.
+    async fn rows(&mut self, statement: &Statement, of: Of) -> Result<Option<Vec<Self::Row>>, ShopError> {
+        let parameters = match of {
+            Of::Shop => Parameters::new().with(self.now_ms),
+            Of::Ledger => Parameters::new().with(self.plan.profile.clone()),
+        };
+        let (from, to) = (self.query.from.as_millisecond(), self.query.to.as_millisecond());
+        let more = signed(u64::from(self.query.rows_max).saturating_add(1));
+        let parameters = parameters.with(from).with(to).with(more).finish(statement)?;
+        self.link.begin_read().await?;
+        let outcome = self.link.rows(statement.name, &statement.sql, parameters).await;
+        match self.link.end(outcome).await {
+            Err(error) if error.kind == ShopErrorKind::Disconnected => Ok(None),
+            outcome => figures::rows_or_too_long(outcome),
+        }
     }
 }

@@ -286,7 +286,7 @@ impl ShopSide<'_> {
             Some(_) => unknown.extend((!self.tells_fulfilled()).then(|| reasons.fulfilled())),
         }
         match figures.payments.read() {
-            None => unknown.extend(reasons.payments(&figures.payments)),
+            None => unknown.extend(reasons.payments(&figures.payments, &figures.orders)),
             Some(times) => unknown.extend(times.judged.is_none().then(|| reasons.paid_late())),
         }
         if figures.cancelled_value.read().is_none() {

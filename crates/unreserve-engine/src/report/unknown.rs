@@ -49,6 +49,20 @@ impl Reasons<'_> {
         }
     }
 
+    fn unknown_zone(figure: &'static str, time: &TimePlan) -> Unknown {
+        Unknown {
+            figure,
+            reason: format!(
+                "column `{}` is said to be in a time zone that this database does not know",
+                time.column.name
+            ),
+            remedy: Some(
+                "write the zone in the profile as the database lists it, or load the zones into the database"
+                    .to_owned(),
+            ),
+        }
+    }
+
     fn form(figure: &'static str, time: &TimePlan) -> Unknown {
         Unknown {
             figure,
@@ -80,6 +94,7 @@ impl Reasons<'_> {
         match (&self.plan.figures.order_made, part) {
             (None, _) => self.unnamed(FIGURE, "order.created_at", "name the column under [order]"),
             (Some(made), _) if !made.time.declared => Self::zone(FIGURE, &made.time),
+            (Some(made), Part::UnknownZone) => Self::unknown_zone(FIGURE, &made.time),
             (Some(made), Part::NotAsked | Part::Read(_)) => Self::form(FIGURE, &made.time),
             (Some(_), part) => self.limit(FIGURE, part, self.plan.orders_by()),
         }
@@ -97,13 +112,14 @@ impl Reasons<'_> {
             },
             (None, _) => self.unnamed(FIGURE, "reservation.created_at", "name the column under [reservation]"),
             (Some(made), _) if !made.time.declared => Self::zone(FIGURE, &made.time),
+            (Some(made), Part::UnknownZone) => Self::unknown_zone(FIGURE, &made.time),
             (Some(made), Part::NotAsked | Part::Read(_)) => Self::form(FIGURE, &made.time),
             (Some(_), part) => self.limit(FIGURE, part, self.plan.reservations_by()),
         }
     }
 
     /// Why the time to payment is not told; nothing where the reason is that orders are not counted.
-    pub(super) fn payments<T>(&self, part: &Part<T>) -> Option<Unknown> {
+    pub(super) fn payments<T, O>(&self, part: &Part<T>, orders: &Part<O>) -> Option<Unknown> {
         const FIGURE: &str = "time_to_payment";
         let Some(paid_at) = &self.plan.figures.paid_at else {
             return Some(self.unnamed(FIGURE, "paid_at", "name the column with the instant of payment"));
@@ -111,7 +127,8 @@ impl Reasons<'_> {
         let time = paid_at.time();
         match part {
             _ if !time.declared => Some(Self::zone(FIGURE, time)),
-            _ if self.plan.counts_orders().is_none() => None,
+            _ if self.plan.counts_orders().is_none() || matches!(orders, Part::UnknownZone) => None,
+            Part::UnknownZone => Some(Self::unknown_zone(FIGURE, time)),
             Part::NotAsked | Part::Read(_) => Some(Self::form(FIGURE, time)),
             part => Some(self.limit(FIGURE, part, self.plan.orders_by())),
         }

@@ -24,6 +24,8 @@ pub enum Part<T> {
     TooMany,
     /// The database took longer than a statement may.
     TooLong,
+    /// The database does not know the time zone that the column is said to be in.
+    UnknownZone,
     /// The plan does not say how to ask, or names a form that this database cannot read.
     NotAsked,
 }
@@ -34,7 +36,7 @@ impl<T> Part<T> {
     pub fn read(&self) -> Option<&T> {
         match self {
             Self::Read(read) => Some(read),
-            Self::TooMany | Self::TooLong | Self::NotAsked => None,
+            Self::TooMany | Self::TooLong | Self::UnknownZone | Self::NotAsked => None,
         }
     }
 }

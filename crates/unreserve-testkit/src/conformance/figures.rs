@@ -33,6 +33,7 @@ fn read<T>(part: Part<T>, what: &str) -> Result<T, Failure> {
         Part::Read(read) => Ok(read),
         Part::TooMany => Err(Failure::new(format!("{what}: too many rows"))),
         Part::TooLong => Err(Failure::new(format!("{what}: took too long"))),
+        Part::UnknownZone => Err(Failure::new(format!("{what}: the time zone is not known"))),
         Part::NotAsked => Err(Failure::new(format!("{what}: not asked"))),
     }
 }

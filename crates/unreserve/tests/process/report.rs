@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::bad_input::PROFILE;
 use crate::malikli;
-use crate::shop::Shop;
+use crate::shop::{Ended, Shop};
 
 /// What differs from run to run.
 const FILTERS: &[(&str, &str)] = &[
@@ -141,6 +142,29 @@ fn what_only_the_report_reads_stops_no_sweep_and_is_told() {
     assert!(page.contains("<h2>Not known</h2>") && page.contains("does not exist"), "{page}");
     let check = shop.run(&["profile", "check"]).expect(2);
     assert!(check.stderr.contains(reason), "{}", check.stderr);
+}
+
+#[test]
+fn a_time_zone_that_the_server_does_not_know_leaves_the_ledgers_part() {
+    let shop = Shop::new();
+    let mut session = shop.session();
+    shop.fill(&mut session, "a", 3);
+    session.run("ALTER TABLE orders_order ALTER created_at DROP DEFAULT, ALTER created_at TYPE timestamp USING created_at AT TIME ZONE 'UTC'");
+    let nowhere = PROFILE.replace("time_zone = \"UTC\"", "time_zone = \"Europe/Nowhere\"");
+    assert_ne!(nowhere, PROFILE);
+    std::fs::write(shop.path().join("nowhere.toml"), nowhere).unwrap();
+    let run = |command: &str| {
+        let arguments = [command, "--profile", "nowhere.toml", "--state-dir", "state", "--format", "json"];
+        Ended::new(&shop.bare(&shop.url(), &arguments).output().unwrap()).expect(0).json()
+    };
+    assert_eq!(run("sweep")["orders_cancelled"], 3, "what only the report reads stops no sweep");
+    let told = run("report");
+    assert_eq!((&told["orders_cancelled"], &told["shop"]["orders"]), (&json!(3), &Value::Null));
+    assert_eq!(told["shop"]["reservations"]["released"], 3, "their instants carry a zone of their own");
+    let unknown = told["shop"]["unknown"].as_array().unwrap();
+    let [only] = unknown.as_slice() else { panic!("{unknown:?}") };
+    assert_eq!(only["figure"], "orders");
+    assert_eq!(only["reason"], "column `created_at` is said to be in a time zone that this database does not know");
 }
 
 #[test]
