@@ -72,12 +72,10 @@ pub(crate) enum News {
         /// Their names.
         guards: Arc<[String]>,
     },
-    /// How it stands has changed; [`Hub::now`] has it.
+    /// How it stands has changed; [`Hub::now_of`] says more of it.
     Stands {
         /// How.
         standing: Standing,
-        /// The same in a sentence.
-        says: Arc<str>,
     },
     /// The database was asked what lies ahead.
     Looked(Outlook),
@@ -187,8 +185,6 @@ impl Delivery {
 /// What is known of a shop right now. Instants are by the process's clock, those of an outlook by the database's.
 #[derive(Debug, Clone)]
 pub(crate) struct ShopNow {
-    /// The shop's name; empty where it has none.
-    pub(crate) shop: Arc<str>,
     /// How often a sweep is to come.
     pub(crate) interval: Duration,
     /// How it stands.
@@ -216,8 +212,8 @@ pub(crate) struct ShopNow {
 pub(crate) enum Heard {
     /// A piece of news.
     News(Told),
-    /// It was too slow, and has missed so many of them: what holds now is to be asked.
-    Missed(u64),
+    /// It was too slow, and has missed some of them: what holds now is to be asked.
+    Missed,
     /// Nobody will tell anything any more.
     Ended,
 }
@@ -231,7 +227,7 @@ impl Subscription {
     pub(crate) async fn next(&mut self) -> Heard {
         match self.0.recv().await {
             Ok(told) => Heard::News(told),
-            Err(broadcast::error::RecvError::Lagged(missed)) => Heard::Missed(missed),
+            Err(broadcast::error::RecvError::Lagged(_)) => Heard::Missed,
             Err(broadcast::error::RecvError::Closed) => Heard::Ended,
         }
     }
@@ -249,7 +245,6 @@ impl Hub {
         let shop: Arc<str> = shop.unwrap_or_default().into();
         let at = clock::utc_now();
         self.shops().entry(Arc::clone(&shop)).and_modify(|now| now.interval = interval).or_insert_with(|| ShopNow {
-            shop: Arc::clone(&shop),
             interval,
             standing: Standing::Opening,
             says: "connects and checks the profile".into(),
@@ -269,11 +264,6 @@ impl Hub {
     /// Everything that is told from now on. A listener that is slow delays nobody.
     pub(crate) fn subscribe(&self) -> Subscription {
         Subscription(self.0.news.subscribe())
-    }
-
-    /// How every shop stands right now, by its name.
-    pub(crate) fn now(&self) -> Vec<ShopNow> {
-        self.shops().values().cloned().collect()
     }
 
     /// How one shop stands right now.
@@ -373,10 +363,10 @@ impl Line {
                 now.standing = standing;
                 now.says = says.into();
             }
-            changed.then(|| Arc::clone(&now.says))
+            changed
         };
-        if let Some(says) = changed {
-            self.tell(News::Stands { standing, says });
+        if changed {
+            self.tell(News::Stands { standing });
         }
     }
 
@@ -405,7 +395,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn a_slow_listener_is_told_how_much_it_has_missed() {
+    async fn a_slow_listener_is_told_that_it_has_missed_some() {
         let hub = Hub::new(Vec::new());
         let line = hub.join(Some("blue"), MINUTE);
         let mut subscription = hub.subscribe();
@@ -413,7 +403,7 @@ mod tests {
             line.tell(News::SweepBegan);
         }
         line.tell(swept(SweepResult::Done));
-        assert!(matches!(subscription.next().await, Heard::Missed(1)));
+        assert!(matches!(subscription.next().await, Heard::Missed));
         for _ in 1..KEPT {
             let Heard::News(told) = subscription.next().await else { panic!("it was kept") };
             assert!(matches!(told.news, News::SweepBegan), "{told:?}");
@@ -436,7 +426,7 @@ mod tests {
         line.stands(Standing::Halted, "halted: a column is gone", None);
         assert!(!hub.is_ready());
         for expected in [Standing::Waiting, Standing::Halted] {
-            let Heard::News(Told { news: News::Stands { standing, .. }, .. }) = subscription.next().await else {
+            let Heard::News(Told { news: News::Stands { standing }, .. }) = subscription.next().await else {
                 panic!("a change is news")
             };
             assert_eq!(standing, expected);
@@ -451,16 +441,13 @@ mod tests {
         let (blue, red) = (hub.join(Some("blue"), MINUTE), hub.join(Some("red"), MINUTE));
         blue.tell(swept(SweepResult::Failed));
         red.tell(swept(SweepResult::Problems));
-        let now = hub.now();
-        let names: Vec<&str> = now.iter().map(|now| &*now.shop).collect();
-        assert_eq!(names, ["blue", "red"]);
-        let succeeded: Vec<bool> = now.iter().map(|now| now.last_success_at.is_some()).collect();
-        assert_eq!(succeeded, [false, true]);
+        let succeeded = |name: &str| hub.now_of(name).map(|now| now.last_success_at.is_some());
+        assert_eq!((succeeded("blue"), succeeded("red"), succeeded("green")), (Some(false), Some(true), None));
         // A reload is no reason to forget.
         let again = hub.join(Some("red"), MINUTE + MINUTE);
         assert!(hub.now_of("red").is_some_and(|now| now.last_success_at.is_some() && now.interval > MINUTE));
         blue.leave();
         again.leave();
-        assert!(hub.now().is_empty());
+        assert_eq!((succeeded("blue"), succeeded("red")), (None, None));
     }
 }

@@ -9,7 +9,6 @@ mod exit;
 mod explaining;
 mod failure;
 mod health;
-#[expect(dead_code, reason = "it tells whole what happens; not every part of that has a listener")]
 mod hub;
 mod live;
 mod lock;

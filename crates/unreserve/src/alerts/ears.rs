@@ -51,7 +51,7 @@ impl Listener for Ears {
         let mut shops = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(wakes) = shops.get_mut(&told.shop) else { return };
         match &told.news {
-            News::Stands { standing, .. } => {
+            News::Stands { standing } => {
                 let is_well = matches!(standing, Standing::Waiting | Standing::Standby);
                 let in_trouble = matches!(standing, Standing::BackingOff | Standing::Halted);
                 if in_trouble != wakes.in_trouble && (in_trouble || is_well) {

@@ -201,7 +201,7 @@ impl Figures {
         match &told.news {
             News::Joined { interval } => self.interval = i64::try_from(interval.as_micros()).ok(),
             News::Opened { guards } => guards.iter().for_each(|guard| self.orders_protected.expect(guard)),
-            News::Stands { standing, .. } => {
+            News::Stands { standing } => {
                 self.standing = Some(*standing);
                 if *standing == Standing::Standby {
                     // Whoever is on duty looks; what was seen before is of no use any more.

@@ -78,7 +78,7 @@ pub(super) async fn hear(site: Site, mut news: Subscription) {
                 site.tell((!shop.is_empty()).then(|| shop.to_string()));
             }
             Heard::News(_) => {}
-            Heard::Missed(_) => site.tell(None),
+            Heard::Missed => site.tell(None),
             Heard::Ended => return,
         }
     }
