@@ -10,12 +10,16 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, SqlSafeStr, Sqli
 use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
 use super::errors::{connect_error, statement_error};
+use super::values::{only_row, read};
 use crate::deadline::within;
 use crate::{Access, Options};
 
 /// How long the file is waited for where nobody says otherwise: whoever waits holds nothing, and many that start at once are to
 /// come to the lease, which tells them who has it.
 const LOCK_WAIT: Duration = Duration::from_secs(3);
+
+/// So many rows of an answer are read ahead of whoever takes them.
+const ROWS_BETWEEN: usize = 1_024;
 
 /// What an address names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +96,8 @@ fn decoded(text: &str) -> Option<String> {
 /// An open connection. Its statements run on a thread of their own, so one that is no longer waited for is told to stop.
 struct Open {
     connection: SqliteConnection,
+    /// Whether the file keeps a write-ahead log, so that nobody who reads keeps others from committing; nothing until asked.
+    has_log: Option<bool>,
     _stop: Stop,
 }
 
@@ -130,7 +136,7 @@ impl Link {
 
     /// Closes the file and waits until it is closed.
     pub(super) async fn close(&mut self) {
-        if let Some(Open { connection, _stop }) = self.open.take() {
+        if let Some(Open { connection, _stop, .. }) = self.open.take() {
             let _ = within(self.deadline(), "close", connection.close()).await;
         }
     }
@@ -223,6 +229,29 @@ impl Link {
         self.simple("begin_read", "BEGIN DEFERRED").await
     }
 
+    /// Between two statements of a long look: lets others commit where a reader keeps them from it, which is so in a file
+    /// without a write-ahead log. There the next statement may see a newer state than the one before.
+    pub(super) async fn let_others_commit(&mut self) -> Result<(), ShopError> {
+        if !self.has_log().await? {
+            self.simple("commit", "COMMIT").await?;
+            self.begin_read().await?;
+        }
+        Ok(())
+    }
+
+    async fn has_log(&mut self) -> Result<bool, ShopError> {
+        if let Some(has_log) = self.open.as_ref().and_then(|open| open.has_log) {
+            return Ok(has_log);
+        }
+        let rows = self.rows("journal_mode", "PRAGMA journal_mode", SqliteArguments::default()).await?;
+        let mode: String = read(&only_row(rows, "journal_mode")?, 0, "journal_mode")?;
+        let has_log = mode.eq_ignore_ascii_case("wal");
+        if let Some(open) = &mut self.open {
+            open.has_log = Some(has_log);
+        }
+        Ok(has_log)
+    }
+
     async fn wait_for_locks(&mut self, lock_wait: Duration) -> Result<(), ShopError> {
         if lock_wait != self.lock_wait {
             self.simple("lock_wait", &format!("PRAGMA busy_timeout = {}", lock_wait.as_millis().clamp(1, 600_000)))
@@ -288,6 +317,8 @@ async fn connect(address: &Address, lock_wait: Duration, access: Access) -> Resu
         // They guard the shop's data, and the frameworks turn them on as well.
         .foreign_keys(true)
         .busy_timeout(lock_wait)
+        // Rows come from another thread: where few fit in between, the two of them wait for each other at every few rows.
+        .row_buffer_size(ROWS_BETWEEN)
         .disable_statement_logging();
     if access == Access::Read {
         options = options.pragma("query_only", "ON");
@@ -297,7 +328,7 @@ async fn connect(address: &Address, lock_wait: Duration, access: Access) -> Resu
     let told = Arc::clone(&stop);
     // Asked once in so many steps of a statement; a COMMIT has too few of them to be stopped half-way.
     connection.lock_handle().await?.set_progress_handler(1_000, move || !told.load(Ordering::Relaxed));
-    Ok(Open { connection, _stop: Stop(stop) })
+    Ok(Open { connection, has_log: None, _stop: Stop(stop) })
 }
 
 /// The file must be there already: a shop is never created here.
@@ -329,6 +360,41 @@ mod tests {
         let found = Address::parse(url).ok();
         let expected = expected.map(|(path, read_only)| Address { path: PathBuf::from(path), read_only });
         assert_eq!(found, expected, "{url}");
+    }
+
+    /// What a reader sees before and after it lets others commit, and whether one of them was kept from it before.
+    async fn between(journal: &str) -> (i64, i64, bool) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("shop.db");
+        std::fs::write(&path, "").unwrap();
+        let link = || Link::new(Address { path: path.clone(), read_only: false }, Options::default());
+        let (mut reader, mut writer) = (link(), link());
+        let make = format!("PRAGMA journal_mode = {journal}; CREATE TABLE thing (id INTEGER)");
+        writer.simple("make", &make).await.unwrap();
+        let count = async |link: &mut Link| -> i64 {
+            let rows = link.rows("count", "SELECT count(*) FROM thing", SqliteArguments::default()).await.unwrap();
+            read(&only_row(rows, "count").unwrap(), 0, "count").unwrap()
+        };
+        reader.begin_read().await.unwrap();
+        let before = count(&mut reader).await;
+        writer.begin_write(Some(Duration::from_millis(1))).await.unwrap();
+        writer.simple("add", "INSERT INTO thing VALUES (1)").await.unwrap();
+        let kept_out = writer.simple("commit", "COMMIT").await.is_err();
+        reader.let_others_commit().await.unwrap();
+        if kept_out {
+            writer.simple("commit", "COMMIT").await.unwrap();
+        }
+        (before, count(&mut reader).await, kept_out)
+    }
+
+    #[tokio::test]
+    async fn a_reader_who_keeps_others_out_lets_them_commit_between_two_statements() {
+        assert_eq!(between("DELETE").await, (0, 1, true));
+    }
+
+    #[tokio::test]
+    async fn a_reader_who_keeps_nobody_out_sees_one_state_throughout() {
+        assert_eq!(between("WAL").await, (0, 0, false));
     }
 
     #[test]

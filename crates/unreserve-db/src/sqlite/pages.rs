@@ -146,11 +146,13 @@ async fn read_lately(link: &mut Link, query: &LatelyQuery) -> Result<Lately, Sho
     for row in link.rows("tally_sweeps", SWEEPS, span().plain()?).await? {
         records::tally_sweeps(&mut days, &row)?;
     }
+    link.let_others_commit().await?;
     for row in link.rows("tally_batches", &batches_by_day(), span().plain()?).await? {
         records::tally_batches(&mut days, &row)?;
     }
     let releases_from = days_back(now, query.release_days).as_millisecond();
     let newest = Parameters::new().with(query.profile.clone()).with(releases_from).with(i64::from(query.releases_max));
+    link.let_others_commit().await?;
     let rows = link.rows("newest_releases", RELEASES, newest.plain()?).await?;
     let releases = rows.iter().map(records::release_seen).collect::<Result<Vec<_>, _>>()?;
     Ok(Lately::of(now, days, &releases, query.stock_max))

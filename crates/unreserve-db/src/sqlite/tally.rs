@@ -50,6 +50,7 @@ async fn read(link: &mut Link, query: &TallyQuery) -> Result<Tally, ShopError> {
     for row in link.rows("tally_sweeps", SWEEPS, span().plain()?).await? {
         records::tally_sweeps(&mut days, &row)?;
     }
+    link.let_others_commit().await?;
     for row in link.rows("tally_batches", &batches_by_day(), span().plain()?).await? {
         records::tally_batches(&mut days, &row)?;
     }
@@ -59,6 +60,7 @@ SELECT e.at / 86400000, CAST(min(total(e.quantity * max(e.overdue_us / 1000, 0))
        CAST(min(total(e.quantity * max(?4 - e.at, 0)), {MOST}) AS INTEGER)
 FROM {BATCHES} {RELEASES} GROUP BY 1"
     );
+    link.let_others_commit().await?;
     for row in link.rows("tally_hours", &sql, span().with(to.min(now_ms)).plain()?).await? {
         records::tally_hours(&mut days, &row)?;
     }
@@ -67,11 +69,13 @@ FROM {BATCHES} {RELEASES} GROUP BY 1"
 SELECT CASE WHEN e.overdue_us < 10000000 THEN e.overdue_us / 1000 ELSE e.overdue_us / 1000000 * 1000 END, count(*)
 FROM {BATCHES} {RELEASES} GROUP BY 1 ORDER BY 1"
     );
+    link.let_others_commit().await?;
     let lags = link.rows("tally_lags", &sql, span().plain()?).await?;
     let sql = format!(
         "/* unreserve tally_stock */
 SELECT e.stock, count(*), sum(e.quantity) FROM {BATCHES} {RELEASES} AND e.stock IS NOT NULL GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT ?4"
     );
+    link.let_others_commit().await?;
     let stock = link.rows("tally_stock", &sql, span().with(i64::from(query.stock_max)).plain()?).await?;
     Ok(Tally {
         now: to_instant(now_ms)?,
