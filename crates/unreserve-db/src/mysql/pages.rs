@@ -74,11 +74,19 @@ ORDER BY l.started_at DESC, l.sweep_id DESC LIMIT 1 OFFSET ?"
     Ok(SweepsPage { sweeps, next })
 }
 
-/// The sweep; the instant of the batch to go on behind three times, in microseconds since 1970, or NULL; the batch twice; the line;
-/// how many to look at.
-const ENTRIES_LOOKED: &str =
-    "SELECT e.*, b.at AS batch_at FROM unreserve_batch AS b JOIN unreserve_entry AS e ON e.batch_id = b.batch_id
-    WHERE b.sweep_id = ? AND (? IS NULL OR b.at > ? OR (b.at = ? AND (b.batch_id > ? OR (b.batch_id = ? AND e.line > ?))))
+/// The sweep; the instant of the batch to go on behind three times, in microseconds since 1970, or NULL; the batch; how many to look
+/// at; the instant three times again; the batch twice; the line; how many to look at. The batches come in their order, each with how
+/// many entries those in front of it have (but for the first, of which the place to go on behind may have been the last), so that
+/// no more of them are looked into than the page needs.
+const ENTRIES_LOOKED: &str = "SELECT e.*, b.at AS batch_at FROM (
+        SELECT y.batch_id, y.at FROM (
+            SELECT x.batch_id, x.at, SUM(x.reservations + x.orders_cancelled) OVER in_order - (x.reservations + x.orders_cancelled)
+                   - FIRST_VALUE(x.reservations + x.orders_cancelled) OVER in_order AS in_front
+            FROM unreserve_batch AS x WHERE x.sweep_id = ? AND (? IS NULL OR x.at > ? OR (x.at = ? AND x.batch_id >= ?))
+            WINDOW in_order AS (ORDER BY x.at, x.batch_id)
+        ) AS y WHERE y.in_front < ?
+    ) AS b STRAIGHT_JOIN unreserve_entry AS e ON e.batch_id = b.batch_id
+    WHERE ? IS NULL OR b.at > ? OR (b.at = ? AND (b.batch_id > ? OR (b.batch_id = ? AND e.line > ?)))
     ORDER BY b.at, b.batch_id, e.line LIMIT ?";
 
 /// A page of the entries of one sweep.
@@ -101,6 +109,11 @@ ORDER BY e.batch_at, e.batch_id, e.line LIMIT ?"
         let batch = query.after.map(|place| place.batch_id.to_string());
         Parameters::new()
             .text(query.sweep_id.to_string())
+            .maybe_integer(at)
+            .maybe_integer(at)
+            .maybe_integer(at)
+            .maybe(batch.clone())
+            .integer(i64::from(query.look()))
             .maybe_integer(at)
             .maybe_integer(at)
             .maybe_integer(at)

@@ -251,7 +251,7 @@ impl EntryView {
 }
 
 /// So many sweeps, or entries of one, are looked at for one page.
-const LOOK_MAX: u32 = 20_000;
+const LOOK_MAX: u32 = 10_000;
 
 /// At most so many sweeps stand on a page.
 pub(crate) const SWEEPS_MAX: u32 = 200;
