@@ -30,7 +30,8 @@ pub(super) fn file(contenders: &Contenders, directory: &Path, scale: Scale) -> R
     command.args(["demo", "--orders", &scale.old.to_string(), "--dir"]).arg(directory);
     contenders.launcher.run(&command)?;
     let path = directory.join("shop.db");
-    let sql = filled(include_str!("ledger_file.sql"), scale);
+    let indexes = contenders.indexes_wanted(&Database { url: format!("sqlite:{}", path.display()) })?;
+    let sql = format!("{}\n{};", filled(include_str!("ledger_file.sql"), scale), indexes.join(";\n"));
     let work = async {
         let mut connection = SqliteConnection::connect(&format!("sqlite:{}", path.display())).await?;
         connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.as_str()))).await?;
