@@ -21,11 +21,7 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
 
 async fn serve(context: &Context, web: &WebSettings) -> Result<Exit, Failure> {
     let shops: Vec<&Settings> = std::iter::once(&context.settings).chain(&context.others).collect();
-    for shop in &shops {
-        crate::opening::database_url(shop)
-            .and_then(|_| crate::profiles::load(shop))
-            .map_err(|failure| failure.of_shop(shop.shop.as_deref()))?;
-    }
+    shops.iter().try_for_each(|shop| check(shop))?;
     let mut signals = signals::listen()?;
     let Some(bound) = web::bind(web)? else {
         return Err(Failure::usage("nothing says where to listen"));
@@ -44,9 +40,16 @@ async fn serve(context: &Context, web: &WebSettings) -> Result<Exit, Failure> {
     }
 }
 
+/// A slip is told before anything is shown, and before a reload changes anything.
+fn check(shop: &Settings) -> Result<(), Failure> {
+    let loaded = crate::opening::database_url(shop).and_then(|_| crate::profiles::load(shop));
+    loaded.map(|_| ()).map_err(|failure| failure.of_shop(shop.shop.as_deref()))
+}
+
 /// Takes the new shops, all of them or none.
 fn reload(context: &Context, page: &Serving) {
-    match Settings::load_shops(&context.flags, &Environment::of_process()).map_err(Failure::from) {
+    let shops = Settings::load_shops(&context.flags, &Environment::of_process()).map_err(Failure::from);
+    match shops.and_then(|shops| shops.iter().try_for_each(check).map(|()| shops)) {
         Ok(shops) => page.site().show(Views::new(&shops)),
         Err(failure) => {
             tracing::error!(event = "reload_refused", "the old settings stay: {}", failure.in_one_line());

@@ -38,3 +38,26 @@ fn a_daemon_that_cannot_go_on_says_so_before_it_ends() {
     let told = receiver.requests();
     assert!(told[0].json()["data"]["title"].as_str().unwrap().starts_with("malikli CRITICAL: plan"), "{told:?}");
 }
+
+#[test]
+fn each_of_several_shops_that_do_not_fit_is_told_and_the_daemon_goes_on() {
+    let receiver = Receiver::start([]);
+    let shop = Shop::new("");
+    shop.break_schema();
+    let file = |name: &str| shop.place.path().join("unreserve-demo").join(name);
+    std::fs::copy(file("shop.db"), file("other.db")).unwrap();
+    let of = |name: &str, file: &str| {
+        format!("[[shop]]\nname = \"{name}\"\ndatabase_url = \"sqlite:unreserve-demo/{file}\"\n")
+    };
+    let settings = format!("{}\n{}{}", webhook(&receiver.url()), of("blue", "shop.db"), of("red", "other.db"));
+    let head = "profile = \"malikli\"\nstate_dir = \"state\"\n[alerts]\nafter = \"0s\"\n";
+    shop.place.file("unreserve.toml", &format!("{head}{settings}"));
+    let daemon = Running::start(&mut shop.command(&["daemon"]));
+    let title = |told: &crate::receiver::Request| told.json()["data"]["title"].as_str().unwrap().to_owned();
+    let mut titles: Vec<String> = receiver.wait_for(2).iter().map(title).collect();
+    titles.sort();
+    let [blue, red] = titles.as_slice() else { panic!("{titles:?}") };
+    assert!(blue.starts_with("blue CRITICAL: plan") && red.starts_with("red CRITICAL: plan"), "{titles:?}");
+    daemon.signal("TERM");
+    assert_eq!(daemon.output().status.code(), Some(0), "it was going on until it was told to end");
+}

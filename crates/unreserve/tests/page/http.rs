@@ -18,7 +18,7 @@ fn answer(mut stream: impl Read + Write, head: &str) -> String {
 }
 
 /// Asks for a path, with these lines in the request's head.
-fn get(shown: &Shown, path: &str, lines: &[&str]) -> String {
+pub(crate) fn get(shown: &Shown, path: &str, lines: &[&str]) -> String {
     ask(shown, "GET", path, lines)
 }
 
@@ -35,7 +35,7 @@ fn ask(shown: &Shown, method: &str, path: &str, lines: &[&str]) -> String {
 }
 
 /// The number of an answer, such as 200.
-fn status(answer: &str) -> u16 {
+pub(crate) fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no answer: {answer}"))
 }
 

@@ -9,3 +9,4 @@
 mod browser;
 mod http;
 mod place;
+mod several;

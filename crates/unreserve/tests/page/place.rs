@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -73,6 +74,7 @@ pub(crate) struct Shown {
     process: Child,
     /// Where, with the slash at its end.
     pub(crate) url: String,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Shown {
@@ -90,8 +92,15 @@ impl Shown {
             seen.push(line);
         };
         // Whoever writes to a pipe that nobody reads would wait.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, url }
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let keeps = Arc::clone(&log);
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keeps.lock().unwrap().push(line)));
+        Self { process, url, log }
+    }
+
+    /// How many lines of its log hold this text.
+    pub(crate) fn says(&self, text: &str) -> usize {
+        self.log.lock().unwrap().iter().filter(|line| line.contains(text)).count()
     }
 
     /// Its process id.

@@ -37,20 +37,23 @@ pub(crate) enum Mood {
     Unknown,
 }
 
+/// So many letters of a problem are told in the sentence; the list of problems has all of it.
+const PROBLEM_LETTERS: usize = 120;
+
 /// Says it. Whatever wants a person comes first; where nothing does, what comes next.
 pub(super) fn say(now: Option<Timestamp>, due: Option<&DueView>, problems: &[CheckView]) -> Sentence {
     let of = |status: StatusWord| problems.iter().filter(move |check| check.status == status);
     let told = |mood: Mood, text: String| Sentence { mood, text, counts_down_to: None };
     if let Some(worst) = of(StatusWord::Critical).next() {
-        return told(Mood::Alarm, format!("Act now: {}{}", worst.says, and_more(problems.len())));
+        return told(Mood::Alarm, format!("Act now: {}{}", short(&worst.says), and_more(problems.len())));
     }
     let (Some(now), Some(due)) = (now, due) else {
-        let why = problems.first().map_or_else(String::new, |check| format!(": {}", check.says));
+        let why = problems.first().map_or_else(String::new, |check| format!(": {}", short(&check.says)));
         return told(Mood::Unknown, format!("It is not known how it is{why}"));
     };
     let overdue = overdue(due);
     if let Some(worst) = of(StatusWord::Unknown).chain(of(StatusWord::Warning)).next() {
-        let text = format!("{overdue}, but look at this: {}{}", worst.says, and_more(problems.len()));
+        let text = format!("{overdue}, but look at this: {}{}", short(&worst.says), and_more(problems.len()));
         return told(Mood::Attention, capital(&text));
     }
     if due.orders > 0 {
@@ -70,6 +73,17 @@ fn overdue(due: &DueView) -> String {
         1 => format!("{at_least}1 order is due, for {}", seconds(due.oldest_overdue_seconds)),
         orders => format!("{at_least}{orders} orders are due, the oldest for {}", seconds(due.oldest_overdue_seconds)),
     }
+}
+
+/// The beginning of a long text, to the end of a word.
+fn short(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() <= PROBLEM_LETTERS {
+        return line.to_owned();
+    }
+    let beginning: String = line.chars().take(PROBLEM_LETTERS).collect();
+    let words = beginning.rsplit_once(' ').map_or(beginning.as_str(), |(words, _)| words);
+    format!("{} …", words.trim_end_matches([',', ';', ':', ' ']))
 }
 
 fn and_more(problems: usize) -> String {
@@ -157,6 +171,19 @@ mod tests {
             assert_eq!((said.mood, said.text.as_str()), (mood, text));
         }
         assert_eq!(say(Some(at(100)), Some(&due(0, Some(142))), &[]).counts_down_to, Some(at(142)));
+    }
+
+    #[test]
+    fn a_long_problem_is_told_by_its_beginning() {
+        let exact = "x".repeat(PROBLEM_LETTERS);
+        assert_eq!(short(&exact), exact);
+        assert_eq!(short("one line\nand another"), "one line");
+        let long = format!("the plan does not fit: {}", "column `a` is gone; ".repeat(20));
+        let told = short(&long);
+        assert!(told.chars().count() <= PROBLEM_LETTERS + 2 && told.ends_with(" …"), "{told}");
+        let words = told.trim_end_matches(" …");
+        assert!(long.starts_with(words) && long[words.len()..].starts_with([';', ' ']), "{told}");
+        assert_eq!(short(&"y".repeat(500)), format!("{exact} …").replace('x', "y"));
     }
 
     #[test]
