@@ -94,15 +94,13 @@ pub(crate) async fn ask<A: Ask>(
         };
     }
     if let (Some(statement), Some((_, paid_at))) = (&questions.payments, plan.times_payments()) {
+        let knows_zone = figures.orders != Part::UnknownZone && database.knows_zone(paid_at.time()).await?;
         figures.payments = match &figures.orders {
-            // The same rows would have to be read once more.
-            Part::TooMany => Part::TooMany,
+            _ if !knows_zone => Part::UnknownZone,
+            // The same rows would have to be read once more. Whoever allows none only tries whether the statements run.
+            Part::TooMany if rows_max > 0 => Part::TooMany,
             Part::TooLong => Part::TooLong,
-            Part::UnknownZone => Part::UnknownZone,
-            Part::Read(_) | Part::NotAsked if !database.knows_zone(paid_at.time()).await? => Part::UnknownZone,
-            Part::Read(_) | Part::NotAsked => {
-                payments(database.rows(statement, Of::Shop).await?, plan.judges_timeout())?
-            }
+            _ => payments(database.rows(statement, Of::Shop).await?, plan.judges_timeout())?,
         };
     }
     if let (Some(statement), Some(made)) = (&questions.reservations, plan.counts_reservations()) {

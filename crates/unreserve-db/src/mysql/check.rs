@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use unreserve_engine::plan::{Assignment, Column, IndexInfo, Plan, ReleasePlan, Table, TimeEncoding, Zone};
+use unreserve_engine::plan::{Assignment, Column, IndexInfo, Plan, ReleasePlan, Table, TimeEncoding};
 use unreserve_engine::shop::{ShopError, ShopErrorKind};
 
 use super::connect::Link;
@@ -127,24 +127,17 @@ async fn refuse_unknown_zones(link: &mut Link, plan: &Plan) -> Result<(), ShopEr
     Ok(())
 }
 
-fn zone_of(encoding: &TimeEncoding) -> Option<&str> {
-    match encoding {
-        TimeEncoding::DateTime(Zone::Named(zone)) | TimeEncoding::Text { zone: Zone::Named(zone), .. } => Some(zone),
-        _ => None,
-    }
-}
-
 /// Whether the server knows the zone. It knows zones by their names only where somebody has loaded them; one that it does not
 /// know would make every instant empty.
 pub(super) async fn knows_zone(link: &mut Link, encoding: &TimeEncoding) -> Result<bool, ShopError> {
     const SQL: &str = "/* unreserve zone */ SELECT CONVERT_TZ('2020-01-01 00:00:00', ?, '+00:00') IS NOT NULL";
-    let Some(zone) = zone_of(encoding) else { return Ok(true) };
+    let Some(zone) = encoding.zone_name() else { return Ok(true) };
     let rows = link.rows("zone", SQL, Parameters::new().text(zone.to_owned()).plain()?).await?;
     read_flag(&only_row(rows, "zone")?, 0, "zone")
 }
 
 async fn refuse_unknown_zone(link: &mut Link, column: &Column, encoding: &TimeEncoding) -> Result<(), ShopError> {
-    let Some(zone) = zone_of(encoding) else { return Ok(()) };
+    let Some(zone) = encoding.zone_name() else { return Ok(()) };
     if !knows_zone(link, encoding).await? {
         let message =
             format!("column `{}` is said to be in the zone `{zone}`, which this server does not know", column.name);

@@ -37,7 +37,7 @@ FROM {BATCHES} GROUP BY 1"
 
 /// Sums over some days of the ledger.
 pub(super) async fn tally(link: &mut Link, query: &TallyQuery) -> Result<Tally, ShopError> {
-    link.begin_read().await?;
+    link.begin_snapshot().await?;
     let outcome = read(link, query).await;
     link.end(outcome).await
 }

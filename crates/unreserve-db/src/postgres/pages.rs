@@ -78,7 +78,8 @@ pub(super) async fn sweeps_page(link: &mut Link, query: &SweepsQuery) -> Result<
 
 /// `$1` the sweep, `$2`, `$3` and `$4` the place to go on behind, `$5` how many to look at. The batches come in their order, so that
 /// only as many of them are looked into as the page needs; each has an entry, and that of the place to go on behind may have no more.
-/// The offset has each batch looked up by itself: joined, the whole ledger would be read and sorted for a large sweep.
+/// The offset has each batch looked up by itself: joined, the whole ledger would be read and sorted for a large sweep. (PostgreSQL 12
+/// sorts all entries of those batches; newer ones end when they have enough.)
 const ENTRIES_LOOKED: &str = "SELECT e.*, b.at AS batch_at FROM (
         SELECT x.batch_id, x.at FROM unreserve.batch AS x WHERE x.sweep_id = $1::text::uuid
           AND ($2::bigint IS NULL OR (x.at, x.batch_id) >= (timestamptz 'epoch' + $2::bigint * interval '1 microsecond', $3::text::uuid))

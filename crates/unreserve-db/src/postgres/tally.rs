@@ -90,7 +90,7 @@ pub(super) async fn tally(link: &mut Link, query: &TallyQuery) -> Result<Tally, 
         let parameters = if bounded { span().with(i64::from(query.stock_max)) } else { span() };
         calls.push(Call::once(name, sql, parameters)?);
     }
-    let mut replies = link.transact(Transaction::Read, calls).await?.into_iter();
+    let mut replies = link.transact(Transaction::Snapshot, calls).await?.into_iter();
     let mut next = || replies.next().unwrap_or_default().rows;
     let now = read_own_instant(&only_row(next(), "tally_now")?, 0, "tally_now")?;
     let mut days = BTreeMap::new();

@@ -38,6 +38,17 @@ pub enum TimeEncoding {
     EpochMilliseconds,
 }
 
+impl TimeEncoding {
+    /// The name of the zone that it is read in, where it has one.
+    #[must_use]
+    pub fn zone_name(&self) -> Option<&str> {
+        match self {
+            Self::DateTime(Zone::Named(name)) | Self::Text { zone: Zone::Named(name), .. } => Some(name),
+            _ => None,
+        }
+    }
+}
+
 /// A column with an instant, and how it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimePlan {

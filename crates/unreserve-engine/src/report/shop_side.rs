@@ -11,7 +11,7 @@ use super::rate::{Rate, Strange, judge_rate};
 use super::unknown::{Reasons, Unindexed, Unknown, unindexed};
 use crate::plan::{FoundBy, Plan};
 use crate::profile::ExpiryHome;
-use crate::shop::{CancelledValue, Figures, OrdersMade, PaymentTimes, ReservationsMade};
+use crate::shop::{CancelledValue, Figures, OrdersMade, Part, PaymentTimes, ReservationsMade};
 
 /// What the shop was asked, and what it answered.
 #[derive(Debug, Clone, Copy)]
@@ -258,10 +258,15 @@ impl ShopSide<'_> {
     fn unindexed(&self) -> Vec<Unindexed> {
         let (plan, figures) = (self.plan, self.figures);
         let mut found = Vec::new();
-        if let (Some(made), FoundBy::Everything) = (plan.counts_orders(), plan.orders_by()) {
+        // What was not asked for has another reason, which no index takes away.
+        let asked = |is_asked: bool| is_asked.then_some(());
+        let orders = asked(!matches!(figures.orders, Part::UnknownZone | Part::NotAsked)).and(plan.counts_orders());
+        let reservations =
+            asked(!matches!(figures.reservations, Part::UnknownZone | Part::NotAsked)).and(plan.counts_reservations());
+        if let (Some(made), FoundBy::Everything) = (orders, plan.orders_by()) {
             found.push(unindexed(&plan.order.table, &made.time, &figures.orders, "orders"));
         }
-        if let (Some(made), FoundBy::Everything) = (plan.counts_reservations(), plan.reservations_by()) {
+        if let (Some(made), FoundBy::Everything) = (reservations, plan.reservations_by()) {
             let home = match made.time.home {
                 ExpiryHome::Reservation => &plan.reservation.table,
                 ExpiryHome::Order => &plan.order.table,
@@ -294,6 +299,12 @@ impl ShopSide<'_> {
         }
         unknown
     }
+}
+
+/// What the report does not tell of this plan since the database does not know a zone that the profile names.
+#[must_use]
+pub fn unknown_zones(plan: &Plan, figures: &Figures) -> Vec<Unknown> {
+    Reasons { plan, rows_max: 0 }.unknown_zones(figures)
 }
 
 /// Makes the shop's part of the report.

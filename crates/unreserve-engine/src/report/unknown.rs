@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::plan::{FoundBy, IndexAdvice, Plan, ReleasePlan, Table, TimePlan};
-use crate::shop::Part;
+use crate::shop::{Figures, Part};
 
 /// A figure that cannot be known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,11 +53,13 @@ impl Reasons<'_> {
         Unknown {
             figure,
             reason: format!(
-                "column `{}` is said to be in a time zone that this database does not know",
-                time.column.name
+                "column `{}` is said to be in the time zone `{}`, which this database does not know",
+                time.column.name,
+                time.encoding.zone_name().unwrap_or_default()
             ),
             remedy: Some(
-                "write the zone in the profile as the database lists it, or load the zones into the database"
+                "write it as the database lists it, or as an offset such as `+02:00` where that holds all the year round; \
+                 MariaDB and MySQL know the names of zones once they are loaded"
                     .to_owned(),
             ),
         }
@@ -132,6 +134,17 @@ impl Reasons<'_> {
             Part::NotAsked | Part::Read(_) => Some(Self::form(FIGURE, time)),
             part => Some(self.limit(FIGURE, part, self.plan.orders_by())),
         }
+    }
+
+    /// What is not told since the database does not know a zone.
+    pub(super) fn unknown_zones(&self, figures: &Figures) -> Vec<Unknown> {
+        let orders = matches!(figures.orders, Part::UnknownZone).then(|| self.orders(&figures.orders));
+        let reservations =
+            matches!(figures.reservations, Part::UnknownZone).then(|| self.reservations(&figures.reservations));
+        let payments = matches!(figures.payments, Part::UnknownZone)
+            .then(|| self.payments(&figures.payments, &figures.orders))
+            .flatten();
+        [orders, reservations, payments].into_iter().flatten().collect()
     }
 
     /// Why nobody can say how many were paid after their time.

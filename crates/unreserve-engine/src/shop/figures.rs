@@ -11,7 +11,8 @@ pub struct FiguresQuery {
     pub from: Timestamp,
     /// The first instant that does not belong to them any more: the beginning of a day in UTC.
     pub to: Timestamp,
-    /// No statement reads more rows of a table than so many; one that would have to is not answered.
+    /// No statement reads more rows of a table than so many; one that would have to is not answered. With 0 every statement
+    /// is run, to see whether it can be.
     pub rows_max: u32,
 }
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 use unreserve_engine::plan::judge_clock;
 use unreserve_engine::profile::Problems;
+use unreserve_engine::report::shop_side::unknown_zones;
 use unreserve_engine::shop::{FiguresQuery, InstallState};
 
 use crate::app::Context;
@@ -56,6 +57,8 @@ fn list(format: FormatArgs, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+const IN_VAIN: &str = "the report cannot read what the profile names";
+
 /// Checks the profile against the live schema, and says what a sweep would find. Writes nothing.
 fn check(format: FormatArgs, context: &Context) -> Result<Exit, Failure> {
     block_on(async {
@@ -76,8 +79,14 @@ fn check(format: FormatArgs, context: &Context) -> Result<Exit, Failure> {
         if info.installed == InstallState::Current {
             // A span without a day: every statement of the report runs, and finds nothing.
             let nothing = FiguresQuery { from: evidence.now, to: evidence.now, rows_max: 0 };
-            let tried = shop.figures(&nothing).await;
-            tried.map_err(|error| shop_failure(&error, "the report cannot read what the profile names"))?;
+            let tried = shop.figures(&nothing).await.map_err(|error| shop_failure(&error, IN_VAIN))?;
+            if let Some(unknown) = unknown_zones(shop.plan(), &tried).into_iter().next() {
+                let failure = Failure::usage(format!("{IN_VAIN}: {}", unknown.reason));
+                return Err(match unknown.remedy {
+                    Some(remedy) => failure.hint(remedy),
+                    None => failure,
+                });
+            }
         }
         let text = match format.format {
             Format::Json => named_json(

@@ -164,7 +164,12 @@ fn a_time_zone_that_the_server_does_not_know_leaves_the_ledgers_part() {
     let unknown = told["shop"]["unknown"].as_array().unwrap();
     let [only] = unknown.as_slice() else { panic!("{unknown:?}") };
     assert_eq!(only["figure"], "orders");
-    assert_eq!(only["reason"], "column `created_at` is said to be in a time zone that this database does not know");
+    let reason =
+        "column `created_at` is said to be in the time zone `Europe/Nowhere`, which this database does not know";
+    assert_eq!((&only["reason"], &told["shop"]["notes"]), (&json!(reason), &json!([])));
+    let check = shop.bare(&shop.url(), &["profile", "check", "--profile", "nowhere.toml", "--state-dir", "state"]);
+    let check = Ended::new(&{ check }.output().unwrap()).expect(2);
+    assert!(check.stderr.contains(reason) && check.stderr.contains("+02:00"), "{}", check.stderr);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use jiff::civil::date;
 
 use super::*;
-use crate::plan::{Column, ColumnInfo, IndexInfo, Kind, Policy, Schema, TableInfo, TableName, resolve};
+use crate::plan::{
+    Column, ColumnInfo, IndexInfo, Kind, MadePlan, PaidAt, Policy, Schema, TableInfo, TableName, TimePlan, resolve,
+};
 use crate::profile::{check, parse};
 use crate::shop::Part;
 
@@ -159,6 +161,43 @@ fn a_zone_that_nobody_says_is_not_guessed() {
     let told = report(&plan, &nothing());
     assert!(told.unknown[0].reason.contains("`made` carries no time zone"), "{:?}", told.unknown);
     assert!(told.unknown.iter().all(|unknown| unknown.figure != "time_to_payment"), "one reason is told once");
+}
+
+#[test]
+fn a_zone_that_the_database_does_not_know_is_told_part_by_part_and_asks_for_no_index() {
+    let zone = "time_zone = \"Europe/Nowhere\"";
+    let mut plan = plan(&WHOLE.replace("time_zone = \"UTC\"", zone), Kind::Decimal, &[]);
+    let made = plan.figures.order_made.clone().unwrap();
+    plan.figures.paid_at = Some(PaidAt::Order(TimePlan {
+        column: Column { name: "paid".to_owned(), ..made.time.column.clone() },
+        ..made.time.clone()
+    }));
+    plan.figures.reservation_made = Some(MadePlan {
+        time: TimePlan { column: Column { name: "since".to_owned(), ..made.time.column.clone() }, ..made.time },
+        indexed: false,
+    });
+    let of = |column: &str| format!("column `{column}` is said to be in the time zone `Europe/Nowhere`");
+    let (made, since, paid) = (of("made"), of("since"), of("paid"));
+    let value = Part::Read(Vec::new());
+    let all = Figures {
+        orders: Part::UnknownZone,
+        reservations: Part::UnknownZone,
+        payments: Part::UnknownZone,
+        cancelled_value: value.clone(),
+    };
+    let told = report(&plan, &all);
+    reasons(&told, &[("orders", &made), ("reservations", &since)]);
+    assert_eq!((told.notes.len(), unknown_zones(&plan, &all)), (0, told.unknown));
+    let read = Figures {
+        orders: Part::Read(BTreeMap::new()),
+        reservations: Part::Read(BTreeMap::new()),
+        payments: Part::UnknownZone,
+        cancelled_value: value,
+    };
+    let told = report(&plan, &read);
+    reasons(&told, &[("time_to_payment", &paid)]);
+    assert_eq!((told.notes.len(), unknown_zones(&plan, &read)), (2, told.unknown));
+    assert_eq!(unknown_zones(&plan, &nothing()), []);
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn figures(report: &PeriodReport) -> Vec<Figure> {
         ),
     ];
     if let Some(lag) = report.release_lag {
-        let rest = format!("median; 95 of 100 by {}", about_millis(lag.p95_ms));
+        let rest = format!("median; 95 % by {}", about_millis(lag.p95_ms));
         figures.push(figure("Released after", about_millis(lag.p50_ms), rest));
     }
     let made = shop.orders.map(|orders| orders.made);
@@ -163,7 +163,7 @@ fn figures(report: &PeriodReport) -> Vec<Figure> {
     });
     figures.push(match &shop.time_to_payment {
         Some(times) => {
-            let rest = format!("median; 95 of 100 by {}", about(times.p95_seconds));
+            let rest = format!("median; 95 % by {}", about(times.p95_seconds));
             figure("Paid after", about(times.p50_seconds), rest)
         }
         None if shop.tells_payments() => figure("Paid after", "–".to_owned(), "none of them is paid".to_owned()),
@@ -401,7 +401,7 @@ fn payments(report: &PeriodReport) -> Option<Bars> {
     let [p50, p95, p99, max] = [times.p50_seconds, times.p95_seconds, times.p99_seconds, times.max_seconds].map(about);
     Some(Bars {
         title: "From order to payment",
-        note: format!("Median {p50}; 95 of 100 by {p95}, 99 by {p99}, all by {max}.{late}"),
+        note: format!("Median {p50}; 95 % by {p95}, 99 % by {p99}, all by {max}.{late}"),
         titles: vec!["took", "orders"],
         rows,
     })

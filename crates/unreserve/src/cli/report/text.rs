@@ -67,8 +67,7 @@ fn sums(report: &PeriodReport) -> String {
         lines.row("drift", figures.drift_units, "units that a counter lacked");
     }
     if let Some(lag) = report.release_lag {
-        let rest =
-            format!("of 100 releases 95 by {}, 99 by {}, all by {}", say(lag.p95_ms), say(lag.p99_ms), say(lag.max_ms));
+        let rest = format!("95 % by {}, 99 % by {}, all by {}", say(lag.p95_ms), say(lag.p99_ms), say(lag.max_ms));
         lines.row("released after (median)", say(lag.p50_ms), rest);
     }
     lines.row(
@@ -155,7 +154,7 @@ fn in_the_shop(shop: &ShopReport) -> String {
     if let Some(times) = &shop.time_to_payment {
         any = true;
         let [p95, p99, max] = [times.p95_seconds, times.p99_seconds, times.max_seconds].map(seconds);
-        let rest = format!("of {}, 95 of 100 by {p95}, 99 by {p99}, all by {max}", plural(times.orders, "order"));
+        let rest = format!("of {}, 95 % by {p95}, 99 % by {p99}, all by {max}", plural(times.orders, "order"));
         lines.row("paid after (median)", seconds(times.p50_seconds), rest);
         if let (Some(late), Some(judged)) = (times.paid_after_expiry, times.timeout_judged) {
             let rest = format!("of {judged} after everything they had reserved had expired");
