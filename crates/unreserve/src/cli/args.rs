@@ -36,10 +36,10 @@ Examples:
   unreserve demo --live --speed 1      The same as fast as life
   unreserve demo --live --listen 127.0.0.1:9000")]
 pub(crate) struct DemoArgs {
-    /// Directory for the shop's database file; an earlier demo in it is replaced
+    /// Directory for the shop's files; an earlier demo in it is replaced, nothing else is
     #[arg(long, value_name = "DIR", default_value = "unreserve-demo", value_hint = clap::ValueHint::DirPath)]
     pub(crate) dir: PathBuf,
-    /// How many orders the shop has
+    /// How many orders the shop has beside the eleven that show every case, 10 to 1,000,000; not with --live
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     pub(crate) orders: u32,
     /// Let customers come, pay and leave, with the daemon and the page, until Ctrl-C

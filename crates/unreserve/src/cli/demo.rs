@@ -53,7 +53,7 @@ pub(crate) fn run(args: &DemoArgs, context: &Context) -> Result<Exit, Failure> {
         let mut shop = opening::open(&settings).await?;
         text.push_str(&format!(
             "{}\n{}\n\n",
-            heading("What is due, and why: eleven of them"),
+            heading("Eleven of them, and what the next sweep does with each"),
             cases(shop.as_mut()).await?
         ));
         let before = levels(&place.database).await?;
@@ -149,9 +149,15 @@ fn ledger(entries: &[EntryRecord]) -> String {
 fn next(place: &Place, context: &Context) -> String {
     let start = place.command(context);
     let mut text = format!("{}\n", heading("Try next, on the same shop"));
-    for command in
-        ["explain M-7", "history", "sweep --dry-run", "sweep --timeout 1m --dry-run", "settings show --origin"]
-    {
+    for command in [
+        "explain M-7",
+        "history",
+        "sweep --timeout 1m --dry-run",
+        "health",
+        "report",
+        "dashboard",
+        "settings show --origin",
+    ] {
         text.push_str(&format!("  {start} {command}\n"));
     }
     text

@@ -10,6 +10,22 @@ use crate::lock::{Lock, Purpose};
 use crate::service::quote::shell;
 use crate::settings::{DatabaseUrl, Environment, Flags, Settings};
 
+/// What the settings file of a demo begins with.
+const WRITTEN: &str = "# Written by `unreserve demo`.";
+
+/// Nobody's own settings are written over.
+fn refuse_others(settings_file: &Path) -> Result<(), Failure> {
+    let own = match std::fs::read(settings_file) {
+        Ok(text) => text.starts_with(WRITTEN.as_bytes()),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    if own {
+        return Ok(());
+    }
+    let refused = format!("`{}` is there already, and no demo has written it", settings_file.display());
+    Err(Failure::usage(refused).hint("name another directory: --dir DIR"))
+}
+
 /// Where the demo's files are. As long as it lives, no other demo takes them.
 pub(super) struct Place {
     pub(super) database: PathBuf,
@@ -29,10 +45,12 @@ impl Place {
                 .hint("name one that can be written: --dir DIR")
         };
         std::fs::create_dir_all(dir).map_err(|error| failed(&error))?;
+        let settings_file = dir.join("unreserve.toml");
+        refuse_others(&settings_file)?;
         let whole = dir.canonicalize().map_err(|error| failed(&error))?;
         let lock = Lock::take(Purpose::Demo, dir, &whole.to_string_lossy(), "demo")
             .map_err(|failure| failure.hint("or name another directory: --dir DIR"))?;
-        Ok(Self { database: dir.join("shop.db"), settings_file: dir.join("unreserve.toml"), _lock: lock })
+        Ok(Self { database: dir.join("shop.db"), settings_file, _lock: lock })
     }
 
     /// Writes the settings file that the next commands use, and reads it back as they will: nothing of this
@@ -45,7 +63,7 @@ impl Place {
             .and_then(|path| path.to_str().map(demo::url_of))
             .unwrap_or_else(|| url.to_owned());
         let text = format!(
-            "# Written by `unreserve demo`.\ndatabase_url = {url:?}\nprofile = \"malikli\"\nstate_dir = \".\"\nmax_orders = 1000000\n"
+            "{WRITTEN}\ndatabase_url = {url:?}\nprofile = \"malikli\"\nstate_dir = \".\"\nmax_orders = 1000000\n"
         );
         std::fs::write(&self.settings_file, text).map_err(|error| {
             Failure::usage(format!("cannot write `{}`", self.settings_file.display())).because(&error)
