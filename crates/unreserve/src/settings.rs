@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use alerts::AlertSettings;
+pub(crate) use channel_table::channel_meaning;
 pub(crate) use channels::{Channel, Email, MailTls, Target};
 pub(crate) use database_url::{DatabaseUrl, mask};
 pub(crate) use error::SettingsError;

@@ -12,7 +12,10 @@ use serde_json::Value;
 fn shop() -> Place {
     let place = Place::new();
     assert_eq!(place.run(&[], &["demo", "--orders", "20"]).status.code(), Some(0));
-    place.file("unreserve.toml", "database_url = \"sqlite:unreserve-demo/shop.db\"\nprofile = \"malikli\"\n");
+    place.file(
+        "unreserve.toml",
+        "state_dir = \"state\"\ndatabase_url = \"sqlite:unreserve-demo/shop.db\"\nprofile = \"malikli\"\n",
+    );
     place
 }
 

@@ -188,7 +188,10 @@ fn a_command_that_works_on_one_shop_has_to_know_which() {
 #[test]
 fn the_only_shop_needs_not_be_named_and_commands_without_a_shop_ask_for_none() {
     let place = Place::new();
-    place.file("unreserve.toml", "[[shop]]\nname = \"blue\"\ndatabase_url = \"sqlite:no.db\"\nprofile = \"malikli\"\n");
+    place.file(
+        "unreserve.toml",
+        "state_dir = \"state\"\n[[shop]]\nname = \"blue\"\ndatabase_url = \"sqlite:no.db\"\nprofile = \"malikli\"\n",
+    );
     let output = place.run(&[], &["sweep", "--log-level", "error"]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(
@@ -215,7 +218,7 @@ fn the_only_shop_needs_not_be_named_and_commands_without_a_shop_ask_for_none() {
 fn what_is_reported_names_its_shop() {
     let place = Place::new();
     assert_eq!(place.run(&[], &["demo", "--orders", "20"]).status.code(), Some(0));
-    let table = "[[shop]]\nname = \"blue\"\ndatabase_url = \"sqlite:unreserve-demo/shop.db\"\nprofile = \"malikli\"\n";
+    let table = "state_dir = \"state\"\n[[shop]]\nname = \"blue\"\ndatabase_url = \"sqlite:unreserve-demo/shop.db\"\nprofile = \"malikli\"\n";
     place.file("unreserve.toml", table);
     let commands: [(&[&str], &str); 4] = [
         (&["sweep", "--verbose", "--timeout", "1s"], "sweep_id"),

@@ -52,7 +52,8 @@ pub(super) async fn run(argv: &[String], timeout: Duration, message: &Message) -
         Ok(Ok((Some(status), _))) if status.success() => Answer::Delivered { says: format!("`{name}` ended with 0") },
         Ok(Ok((Some(status), said))) => {
             let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-            Answer::Later { says: format!("`{name}` ended with {status}{said}"), asked: None }
+            let with = status.code().map_or_else(|| status.to_string(), |code| code.to_string());
+            Answer::Later { says: format!("`{name}` ended with {with}{said}"), asked: None }
         }
         Ok(Ok((None, _))) => {
             let says = format!("`{name}` did not end within {}, and was ended", write_duration(timeout));
@@ -230,7 +231,7 @@ mod tests {
     #[tokio::test]
     async fn its_failure_is_told_with_what_it_said() {
         let answer = run_script("echo no such pager >&2; exit 3", Duration::from_secs(30)).await;
-        let says = "`/bin/sh` ended with exit status: 3: no such pager".to_owned();
+        let says = "`/bin/sh` ended with 3: no such pager".to_owned();
         assert_eq!(answer, Answer::Later { says, asked: None });
         let answer = run(&["/no/such/program".to_owned()], Duration::from_secs(30), &samples::hostile()).await;
         assert!(answer.says().starts_with("cannot run `/no/such/program`: "), "{answer:?}");
@@ -275,7 +276,7 @@ mod tests {
     async fn one_that_says_much_is_not_held_up() {
         let script = "head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 4";
         let answer = run_script(script, Duration::from_secs(60)).await;
-        let says = format!("`/bin/sh` ended with exit status: 4: {}", "x".repeat(200));
+        let says = format!("`/bin/sh` ended with 4: {}", "x".repeat(200));
         assert_eq!(answer.says(), says);
     }
 

@@ -93,10 +93,12 @@ async fn send_to_each(server: &Server, whole: &Envelope, text: &[u8], clock: &Pr
     if taken == 0 {
         return Err(format!("nobody took it: {refused}").into());
     }
-    if !refused.is_empty() {
-        tracing::warn!(event = "alert_address_refused", "a mail did not reach everybody: {}", in_one_line(&refused));
+    let whom = format!("{taken} of {} took it", whole.to().len());
+    if refused.is_empty() {
+        return Ok(whom);
     }
-    Ok(in_one_line(&format!("{taken} of {} took it; not {refused}", whole.to().len())))
+    tracing::warn!(event = "alert_address_refused", "a mail did not reach everybody: {}", in_one_line(&refused));
+    Ok(in_one_line(&format!("{whom}; not {refused}")))
 }
 
 fn in_words(answer: &Response) -> String {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
-use unreserve_engine::report::health::{HealthReport, Status};
+use unreserve_engine::report::health::HealthReport;
 use unreserve_engine::sweep::Clock;
 
 use super::ears::{Ear, Ears};
@@ -32,9 +32,6 @@ const FIRST: Duration = Duration::from_secs(5);
 
 /// Between two looks lies at least so much, whatever happens.
 const APART: Duration = Duration::from_secs(2);
-
-/// What looks saw is kept so often, and whenever a check has changed.
-const KEPT: Duration = Duration::from_secs(900);
 
 /// A heartbeat that says the same again is sent no more often.
 const BEATS: Duration = Duration::from_secs(60);
@@ -97,7 +94,7 @@ pub(crate) fn attend(settings: &Settings, (hub, line): (&Hub, &Line), ears: &Ear
             line: line.clone(),
             teller,
             looks: looks.clone(),
-            kept: None,
+            keeper: health::Keeper::default(),
         };
         let work = watcher.watch(look).instrument(span());
         beside.0.push(tokio::task::spawn_local(work).abort_handle());
@@ -126,8 +123,7 @@ struct Watcher {
     line: Line,
     teller: Teller,
     looks: Looks,
-    /// What was kept last, and when on the process's clock.
-    kept: Option<(Vec<Status>, Duration)>,
+    keeper: health::Keeper,
 }
 
 impl Watcher {
@@ -158,13 +154,7 @@ impl Watcher {
         // It is never closed; were it, all would look at once.
         let _one_of_few = self.looks.queue(standing).acquire().await.ok();
         let report = health::look(&self.settings, self.settings.alerts.threshold.value, &[]).await;
-        let statuses: Vec<Status> = report.checks.iter().map(|check| check.status).collect();
-        let at = clock.elapsed();
-        let is_known = |(kept, since): &(Vec<Status>, Duration)| *kept == statuses && at.saturating_sub(*since) < KEPT;
-        if !self.kept.as_ref().is_some_and(is_known) {
-            health::keep(&self.settings, &report);
-            self.kept = Some((statuses, at));
-        }
+        self.keeper.keep(&self.settings, &report, clock.elapsed());
         Some(report)
     }
 }

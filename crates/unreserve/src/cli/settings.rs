@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use unreserve_engine::model::write_duration;
 
 use crate::cli::args::{Format, SettingsShowArgs};
-use crate::settings::{LogFormat, LogLevel, Origin, SETTINGS, Settings, Sourced, write_size};
+use crate::settings::{LogFormat, LogLevel, Origin, SETTINGS, Settings, Sourced, channel_meaning, write_size};
 use crate::table::Table;
 
 /// The effective settings as text or as one JSON object: of one shop, or of several, one after the other.
@@ -37,7 +37,7 @@ fn text(settings: &Settings, with_origin: bool) -> String {
         cells.extend(with_origin.then_some(origin));
         table.row(cells);
     }
-    for (key, value) in channels(settings) {
+    for (key, value, _) in channels(settings) {
         let mut cells = vec![key, value.value.clone()];
         cells.extend(with_origin.then(|| value.origin.to_string()));
         table.row(cells);
@@ -45,11 +45,12 @@ fn text(settings: &Settings, with_origin: bool) -> String {
     table.render()
 }
 
-/// What the channels' tables say, by keys such as `alerts.channel.ops.url`.
-fn channels(settings: &Settings) -> impl Iterator<Item = (String, &Sourced<String>)> {
+/// What the channels' tables say, by keys such as `alerts.channel.ops.url`, and what each means.
+pub(crate) fn channels(settings: &Settings) -> impl Iterator<Item = (String, &Sourced<String>, &'static str)> {
     settings.alerts.channels.iter().flat_map(|channel| {
         let name = channel.name.as_str();
-        channel.shown.iter().map(move |(key, value)| (format!("alerts.channel.{name}.{key}"), value))
+        let told = channel.shown.iter();
+        told.map(move |(key, value)| (format!("alerts.channel.{name}.{key}"), value, channel_meaning(key)))
     })
 }
 
@@ -59,7 +60,7 @@ fn object(settings: &Settings, with_origin: bool) -> Value {
     };
     let mut object: Map<String, Value> =
         SETTINGS.iter().map(|doc| (doc.key.to_owned(), entry(shown(settings, doc.key)))).collect();
-    object.extend(channels(settings).map(|(key, value)| (key, entry(optional(Some(value), Clone::clone)))));
+    object.extend(channels(settings).map(|(key, value, _)| (key, entry(optional(Some(value), Clone::clone)))));
     Value::Object(object)
 }
 

@@ -151,9 +151,11 @@ fn standing(standing: Standing) -> DaemonStanding {
     }
 }
 
+/// What the daemon does, to be read behind "the daemon".
 fn says(record: &Record) -> String {
     let word = record.standing.in_words();
-    if record.says.is_empty() { word.to_owned() } else { record.says.clone() }
+    let says = if record.says.is_empty() { word } else { &record.says };
+    if record.standing == Standing::Halted { format!("is {says}") } else { says.to_owned() }
 }
 
 fn obstacle(failure: &Failure) -> Obstacle {

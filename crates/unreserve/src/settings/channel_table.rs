@@ -332,6 +332,11 @@ pub(super) fn read(written: Vec<Spanned<ChannelText>>) -> Result<Vec<ChannelTabl
 }
 
 /// The key as it stands in the table.
+/// What a key of a channel's table means, by its last word; nothing is known of what is no key.
+pub(crate) fn channel_meaning(word: &str) -> &'static str {
+    KEYS.iter().find(|key| last(key) == word).map_or("", |key| key.doc.meaning)
+}
+
 pub(super) fn last(key: &ChannelKey) -> &'static str {
     key.doc.key.rsplit('.').next().unwrap_or(key.doc.key)
 }

@@ -208,7 +208,7 @@ pub(super) static BATCH_SIZE: SettingDoc = SettingDoc {
     in_shop: Some("shop.batch_size"),
     flag: Some("--batch-size"),
     env: &["UNRESERVE_BATCH_SIZE"],
-    default: "found while sweeping",
+    default: "500, and fewer while it finds its pace",
     meaning: "The most reservations that one transaction looks at. A sweep looks at fewer at a time where the shop is busy.",
     unit: "reservations",
     limits: Limits::Number { least: 1, most: 5_000 },
@@ -233,7 +233,7 @@ pub(super) static INTERVAL: SettingDoc = SettingDoc {
     flag: Some("--interval"),
     env: &["UNRESERVE_INTERVAL"],
     default: "5m",
-    meaning: "How long the daemon waits at most between two sweeps of a shop.",
+    meaning: "How long the daemon waits at most between two sweeps of a shop. Where a timer sweeps, how often it does: health and alerts go by it.",
     unit: "span of time: `90s`, `15m`, `1h30m`, `2d`",
     limits: Limits::Span { least_seconds: 1, most_seconds: DAY_SECONDS },
     ..PLAIN

@@ -106,6 +106,25 @@ fn the_token_is_asked_for_everywhere_but_where_nothing_is_told() {
 }
 
 #[test]
+fn the_page_goes_by_the_settings_thresholds_shows_the_channels_and_keeps_what_it_saw() {
+    let shop = Shop::new();
+    let channel = "[[alerts.channel]]\nname = \"ops\"\nkind = \"command\"\ncommand = [\"/bin/true\"]";
+    shop.set(&format!("[alerts]\nthreshold = 7\n{channel}"));
+    let shown = shop.show(&["--config", "unreserve.toml", "dashboard", "--listen", "127.0.0.1:0"]);
+    let health = || -> serde_json::Value {
+        let answer = get(&shown, "/api/v1/health", &[]);
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    };
+    let seen = health();
+    let checks = seen.pointer("/checks").unwrap().as_array().unwrap();
+    let overdue = checks.iter().find(|check| check.pointer("/check").unwrap() == "overdue").unwrap();
+    assert_eq!(overdue.pointer("/warning_above").unwrap(), 7);
+    assert_eq!(seen.pointer("/runs_kept").unwrap(), 1, "the look itself is kept");
+    let settings = get(&shown, "/settings", &[]);
+    assert!(settings.contains("alerts.channel.ops.command"), "{settings}");
+}
+
+#[test]
 fn a_daemon_says_whether_it_lives_and_reaches_its_database() {
     let shop = Shop::new();
     let shown = shop.show(&["--config", "unreserve.toml", "daemon", "--listen", "127.0.0.1:0"]);

@@ -67,6 +67,9 @@ fn a_shop_is_chosen_of_several_and_each_is_told_of_its_own_sweeps() {
         assert!(swept.status.success(), "{}", String::from_utf8_lossy(&swept.stderr));
     }
     browser.until("its own sweep is shown", &format!("{sweeps} === 2")).unwrap();
+    browser.open(&format!("{}shops/blue", shown.url)).unwrap();
+    assert_eq!(browser.value(sweeps).unwrap(), 2, "the other shop's own two, and none of this one's");
+    browser.open(&format!("{}shops/red", shown.url)).unwrap();
     browser
         .value("[...document.querySelectorAll('nav.tabs a')].find((tab) => tab.textContent === 'Sweeps').click()")
         .unwrap();

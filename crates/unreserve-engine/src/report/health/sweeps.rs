@@ -116,7 +116,7 @@ pub(super) fn sweep_duration(facts: &HealthFacts) -> Check {
         let (p50, p95) = (percentile(&durations, 50), percentile(&durations, 95));
         let interval = whole_seconds(facts.interval).max(1).saturating_mul(1_000);
         let says = format!(
-            "95 of 100 sweeps took at most {p95} ms; mean {mean} ms, median {p50} ms, longest {max} ms, of {}",
+            "95 % of the sweeps took at most {p95} ms; mean {mean} ms, median {p50} ms, longest {max} ms, of {}",
             plural(count, "sweep")
         );
         let more = [("mean", mean), ("p50", p50), ("max", max)].map(|(name, figure)| Measure { name, figure });
@@ -167,7 +167,8 @@ pub(super) fn daemon(facts: &HealthFacts) -> Check {
     facts.judge(ID, &facts.daemon, |seen| match seen {
         DaemonSeen { lives: true, record, .. } => living(record.as_ref()),
         DaemonSeen { record: Some((standing, says)), place, .. } if *standing != DaemonStanding::Stopped => {
-            let says = format!("the daemon of this machine is gone and did not say why; the last it said was: {says}");
+            let says =
+                format!("the daemon of this machine is gone and did not say why; the last it said was that it {says}");
             let remedy = format!("start it again; where a timer has taken its place, delete `{place}`");
             Check::plain(ID, Status::Warning, says).remedy(remedy)
         }
@@ -178,12 +179,10 @@ pub(super) fn daemon(facts: &HealthFacts) -> Check {
 fn living(record: Option<&(DaemonStanding, String)>) -> Check {
     const ID: CheckId = CheckId::Daemon;
     match record {
-        Some((DaemonStanding::Halted, says)) => {
-            Check::plain(ID, Status::Critical, format!("the daemon has halted: {says}"))
-                .remedy("put that right; it looks again by itself, or at once after SIGHUP")
-        }
+        Some((DaemonStanding::Halted, says)) => Check::plain(ID, Status::Critical, format!("the daemon {says}"))
+            .remedy("put that right; it looks again by itself, or at once after SIGHUP"),
         Some((DaemonStanding::BackingOff, says)) => {
-            Check::plain(ID, Status::Warning, format!("the daemon cannot reach the database: {says}"))
+            Check::plain(ID, Status::Warning, format!("the daemon cannot reach the database, and {says}"))
                 .remedy("it tries again by itself; see why the database is out of its reach")
         }
         Some((_, says)) => Check::plain(ID, Status::Ok, format!("the daemon lives: {says}")),
@@ -204,6 +203,14 @@ fn elsewhere(vitals: &Fact<Vitals>) -> Check {
             }
             Check::plain(ID, Status::Ok, format!("{} is on duty, heard of {heard} ago", who(duty)))
         }
-        _ => Check::plain(ID, Status::Ok, "no daemon watches this shop: sweeps come from a timer or by hand"),
+        _ if matches!(vitals, Fact::Known(_)) => {
+            Check::plain(ID, Status::Ok, "no daemon watches this shop: sweeps come from a timer or by hand")
+        }
+        // Another machine's daemon is known by the database alone.
+        _ => Check::plain(
+            ID,
+            Status::Unknown,
+            "not known: none runs on this machine, and the database cannot be asked for another",
+        ),
     }
 }

@@ -126,7 +126,9 @@ fn a_database_that_is_down_is_critical_and_the_rest_is_not_known() {
     for check in report.checks {
         match check.check {
             CheckId::Database => assert_eq!((check.status, check.says.as_str()), (Status::Critical, "cannot connect")),
-            CheckId::Daemon => assert_eq!(check.status, Status::Ok),
+            CheckId::Daemon => {
+                assert!(check.status == Status::Unknown && check.says.contains("none runs on this machine"))
+            }
             _ => {
                 assert_eq!(check.status, Status::Unknown, "{check:?}");
                 assert_eq!(check.says, "not known: the database was not reached");
@@ -248,17 +250,23 @@ fn a_daemon_is_judged_by_its_lock_then_by_what_it_said_then_by_the_database() {
     let id = CheckId::Daemon;
     check(&seen(true, None), id, Status::Ok, None, "the daemon lives");
     check(&seen(true, Some((DaemonStanding::Well, "waits"))), id, Status::Ok, None, "the daemon lives: waits");
-    check(&seen(true, Some((DaemonStanding::BackingOff, "refused"))), id, Status::Warning, None, "refused");
     check(
-        &seen(true, Some((DaemonStanding::Halted, "a column is gone"))),
+        &seen(true, Some((DaemonStanding::BackingOff, "tries again: refused"))),
+        id,
+        Status::Warning,
+        None,
+        "cannot reach the database, and tries again: refused",
+    );
+    check(
+        &seen(true, Some((DaemonStanding::Halted, "is halted: a column is gone"))),
         id,
         Status::Critical,
         None,
-        "a column is gone",
+        "the daemon is halted: a column is gone",
     );
     check(&seen(false, Some((DaemonStanding::Stopped, "ended"))), id, Status::Ok, None, "no daemon watches");
     let killed = seen(false, Some((DaemonStanding::Well, "waits")));
-    check(&killed, id, Status::Warning, None, "is gone and did not say why; the last it said was: waits");
+    check(&killed, id, Status::Warning, None, "is gone and did not say why; the last it said was that it waits");
     let report = report_health(&killed, &[id]);
     assert!(report.checks[0].remedy.as_ref().is_some_and(|remedy| remedy.contains("delete `state/daemon.json`")));
     let duty = |heard_seconds_ago, connected| {
@@ -269,6 +277,13 @@ fn a_daemon_is_judged_by_its_lock_then_by_what_it_said_then_by_the_database() {
     check(&duty(4, Some(false)), id, Status::Warning, None, "process 9 on web2 was on duty");
     check(&duty(11, None), id, Status::Warning, None, "last heard of 11s ago");
     check(&duty(90_000, None), id, Status::Ok, None, "no daemon watches");
+    let blind = |lives| HealthFacts { vitals: Fact::Unasked, ..seen(lives, None) };
+    for (lives, status, says) in
+        [(true, Status::Ok, "the daemon lives"), (false, Status::Unknown, "the database cannot be asked for another")]
+    {
+        let report = report_health(&blind(lives), &[id]);
+        assert!(report.status == status && report.checks[0].says.contains(says), "{report:?}");
+    }
     let lost = HealthFacts { daemon: obstacle("no right to read it"), ..well() };
     check(&lost, id, Status::Unknown, None, "no right to read it");
 }

@@ -18,6 +18,9 @@ pub(super) enum Refusals {
     /// There is no such thing.
     #[response(status = 404, content_type = "application/problem+json")]
     NoSuchThing(Problem),
+    /// The request was meant for another host's name: without a token only this machine's own names are answered.
+    #[response(status = 421, content_type = "application/problem+json")]
+    AnotherHost(Problem),
 }
 
 #[derive(OpenApi)]

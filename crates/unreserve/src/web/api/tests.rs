@@ -276,7 +276,8 @@ fn everything_described_was_seen(seen: &BTreeSet<(String, u16)>) {
             }
         }
     }
-    unseen.retain(|line| !line.starts_with("401 "));
+    // Both are answered by the door, which stands before the routes.
+    unseen.retain(|line| !line.starts_with("401 ") && !line.starts_with("421 "));
     // A route without a parameter names nothing that may be missing; the demo shop has no two orders of one name; the
     // document itself is looked at by the next test.
     assert_eq!(unseen, ["200 openapi.json", "404 openapi.json", "409 order", "404 shops"]);

@@ -161,7 +161,8 @@ pub(crate) struct ReleaseLag {
 pub(crate) struct DaemonView {
     /// In one word.
     pub(crate) standing: DaemonWord,
-    /// In a sentence.
+    /// What it does, to be read behind "The daemon".
+    #[schema(example = "waits for the next expiry at 2026-11-23T02:30:00Z")]
     pub(crate) says: String,
     /// Whether its process lives.
     pub(crate) lives: bool,
@@ -179,6 +180,8 @@ pub(crate) enum DaemonWord {
     Halted,
     /// It has ended, and said so.
     Stopped,
+    /// Its process is gone, and it did not say why.
+    Gone,
     /// None has run here: sweeps come from elsewhere, such as cron.
     None,
     /// Its record cannot be read.
@@ -362,13 +365,12 @@ pub(super) fn daemon(settings: &Settings) -> DaemonView {
     let view = |standing, says: &str, lives| DaemonView { standing, says: says.to_owned(), lives };
     match crate::health::daemon(settings) {
         Fact::Known(DaemonSeen { lives, record: None, .. }) => {
-            let says =
-                if lives { "a daemon has just begun" } else { "no daemon runs here: sweeps come from elsewhere" };
+            let says = if lives { "has just begun" } else { "has not run here: sweeps come from elsewhere" };
             view(if lives { DaemonWord::Well } else { DaemonWord::None }, says, lives)
         }
         Fact::Known(DaemonSeen { lives: false, record: Some((standing, says)), .. }) => match standing {
             DaemonStanding::Stopped => view(DaemonWord::Stopped, &says, false),
-            _ => view(DaemonWord::Stopped, "the daemon is gone without a word", false),
+            _ => view(DaemonWord::Gone, "is gone without a word", false),
         },
         Fact::Known(DaemonSeen { lives: true, record: Some((standing, says)), .. }) => {
             let word = match standing {
@@ -379,8 +381,8 @@ pub(super) fn daemon(settings: &Settings) -> DaemonView {
             };
             view(word, &says, true)
         }
-        Fact::Failed(obstacle) => view(DaemonWord::Unknown, &obstacle.says, false),
-        Fact::Unasked => view(DaemonWord::Unknown, "not known: the profile cannot be read", false),
+        Fact::Failed(obstacle) => view(DaemonWord::Unknown, &format!("cannot be judged: {}", obstacle.says), false),
+        Fact::Unasked => view(DaemonWord::Unknown, "cannot be judged: the profile cannot be read", false),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Problem {
     /// The HTTP status: 400 the question was wrong, 404 there is no such thing, 405 the API only reads, 409 several go by
-    /// that name, 503 the database does not answer or the shop cannot be read.
+    /// that name, 421 another host was meant, 503 the database does not answer or the shop cannot be read.
     #[schema(example = 404, minimum = 400, maximum = 599)]
     pub(crate) status: u16,
     /// What kind of problem it is, always the same words for one kind.

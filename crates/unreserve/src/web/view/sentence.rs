@@ -77,9 +77,10 @@ fn overdue(due: &DueView) -> String {
 
 /// The beginning of a long text, to the end of a word.
 fn short(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
+    let mut lines = text.lines();
+    let line = lines.next().unwrap_or_default();
     if line.chars().count() <= PROBLEM_LETTERS {
-        return line.to_owned();
+        return if lines.next().is_some() { format!("{line} …") } else { line.to_owned() };
     }
     let beginning: String = line.chars().take(PROBLEM_LETTERS).collect();
     let words = beginning.rsplit_once(' ').map_or(beginning.as_str(), |(words, _)| words);
@@ -177,7 +178,7 @@ mod tests {
     fn a_long_problem_is_told_by_its_beginning() {
         let exact = "x".repeat(PROBLEM_LETTERS);
         assert_eq!(short(&exact), exact);
-        assert_eq!(short("one line\nand another"), "one line");
+        assert_eq!(short("one line\nand another"), "one line …");
         let long = format!("the plan does not fit: {}", "column `a` is gone; ".repeat(20));
         let told = short(&long);
         assert!(told.chars().count() <= PROBLEM_LETTERS + 2 && told.ends_with(" …"), "{told}");

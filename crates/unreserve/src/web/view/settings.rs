@@ -3,13 +3,13 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::cli::settings::shown;
+use crate::cli::settings::{channels, shown};
 use crate::settings::{SETTINGS, Settings};
 
 /// The effective settings of one shop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct SettingsView {
-    /// Every setting, in the order of the reference.
+    /// Every setting, in the order of the reference, and behind them what the alert channels' tables say.
     pub(crate) settings: Vec<SettingView>,
     /// What was noticed while the settings were read.
     pub(crate) warnings: Vec<String>,
@@ -20,7 +20,7 @@ pub(crate) struct SettingsView {
 pub(crate) struct SettingView {
     /// Its key.
     #[schema(example = "database_url")]
-    pub(crate) key: &'static str,
+    pub(crate) key: String,
     /// Its value, masked where it is a secret; nothing where nobody set it.
     pub(crate) value: Option<String>,
     /// What holds where nobody set it.
@@ -38,13 +38,20 @@ impl SettingsView {
         let of = |doc: &&crate::settings::SettingDoc| {
             let shown = shown(settings, doc.key);
             SettingView {
-                key: doc.key,
+                key: doc.key.to_owned(),
                 value: shown.value,
                 default: doc.default,
                 origin: shown.origin,
                 meaning: doc.meaning,
             }
         };
-        Self { settings: SETTINGS.iter().map(of).collect(), warnings: settings.warnings.clone() }
+        let channels = channels(settings).map(|(key, value, meaning)| SettingView {
+            key,
+            value: Some(value.value.clone()),
+            default: "",
+            origin: value.origin.to_string(),
+            meaning,
+        });
+        Self { settings: SETTINGS.iter().map(of).chain(channels).collect(), warnings: settings.warnings.clone() }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use unreserve_engine::shop::{LockTest, ShopError};
+use unreserve_engine::sweep::Clock;
 
 use super::kept::Kept;
 use super::lately::LatelyKept;
@@ -35,6 +36,7 @@ pub(crate) struct ShopView {
     lately: Mutex<LatelyKept>,
     found: Kept<Found>,
     health: Kept<HealthView>,
+    keeper: Mutex<health::Keeper>,
     stock: Kept<StockView>,
 }
 
@@ -47,6 +49,7 @@ impl ShopView {
             lately: Mutex::new(LatelyKept::default()),
             found: Kept::new(),
             health: Kept::new(),
+            keeper: Mutex::default(),
             stock: Kept::new(),
         }
     }
@@ -130,7 +133,8 @@ impl ShopView {
     pub(crate) async fn health(&self) -> Result<Arc<HealthView>, Problem> {
         let look = async {
             let settings = self.reader.settings();
-            let report = health::look(settings, health::ALERT_THRESHOLD, &[]).await;
+            let report = health::look(settings, settings.alerts.threshold.value, &[]).await;
+            self.keeper.lock().await.keep(settings, &report, self.clock.elapsed());
             Ok(HealthView::of(&report, &health::kept::read(&health::kept::place(settings))))
         };
         self.health.get(&self.clock, HEALTH_OLDEST, look).await
