@@ -61,7 +61,7 @@ pub(crate) fn state(reservation: &ReservationSeen) -> String {
     if !reservation.active {
         "ended: holds nothing".to_owned()
     } else if reservation.expired {
-        format!("due for {}", span(reservation.overdue_micros))
+        format!("expired {} ago", span(reservation.overdue_micros))
     } else if reservation.expires_at.is_some() {
         format!("not expired yet: in {}", span(reservation.overdue_micros.saturating_neg()))
     } else {

@@ -99,7 +99,7 @@ fn shown_text(shop: &Settings, state: &State) -> String {
         shop.shop.as_ref().map_or_else(String::new, |name| format!("{}\n", heading(&format!("Shop {name}"))));
     let open = state.memory.open();
     if open.is_empty() {
-        text.push_str("No problem is open that was told.\n");
+        text.push_str("Nothing was told that is not over.\n");
     } else {
         let mut table = Table::new(&["check", "severity", "since", "what was found"]);
         for problem in &open {

@@ -79,7 +79,7 @@ pub(super) fn document(machine: &Machine, scale: Scale, seen: &[Seen], goals: &[
 Written by `cargo xtask bench page`; do not edit. {date}, commit `{commit}`, PostgreSQL {postgres} on the same machine ({processor}, {memory}), with its own defaults.
 
 {tables}
-The ledger has {entries} entries: {sweeps} sweeps over 90 days with a batch of 25 entries each, and one sweep with {large} batches of 100. The shop has {old} orders that are over. `unreserve dashboard` serves it, and one client asks for one address after the other; a time is from the request to the last byte of the answer, so it is the server's and the database's together. Each answer is asked for when the one that is kept has grown old: figures after 1 s, stock after 5 s, health after 10 s; `first` is the first answer of that address, on connections that were not there yet where it is the first of all. The first load is the overview with everything it loads.
+The ledger has {entries} entries: {sweeps} sweeps over 90 days with a batch of 25 entries each, and one sweep with {large} batches of 100. The shop has {old} orders that are over; in the file some hundreds of reservations wait. `unreserve dashboard` serves it, and one client asks for one address after the other; a time is from the request to the last byte of the answer, so it is the server's and the database's together. Each answer is asked for when the one that is kept has grown old: figures after 1 s, stock after 5 s, health after 10 s; `first` is the first answer of that address, on connections that were not there yet where it is the first of all. The first load is the overview with everything it loads.
 ",
         date = machine.date,
         commit = machine.commit,

@@ -2,6 +2,8 @@
 BEGIN;
 -- Most of what the demo holds is over as well: of a shop of this size some hundreds of reservations wait at any one time.
 UPDATE orders_inventoryreservation SET is_active = 0, cancelled_at = expires_at WHERE is_active = 1 AND rowid % 40 <> 0;
+-- Nobody sweeps meanwhile: what waits expires later.
+UPDATE orders_inventoryreservation SET expires_at = datetime('now', '+' || (60 + rowid % 900) || ' minutes') WHERE is_active = 1;
 UPDATE products_productvariant AS v SET reserved_quantity =
     (SELECT coalesce(sum(quantity), 0) FROM orders_inventoryreservation WHERE is_active = 1 AND product_variant_id = v.id);
 UPDATE drops_dropproduct AS d SET reserved_quantity =

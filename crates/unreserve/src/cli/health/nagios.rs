@@ -20,7 +20,9 @@ pub(crate) fn render(shops: &[(Option<&str>, &HealthReport)]) -> String {
     let data: Vec<String> =
         shops.iter().flat_map(|(name, report)| report.checks.iter().flat_map(|check| measures(*name, check))).collect();
     let said = plain(&said.join(" - "));
-    format!("UNRESERVE {} - {said} | {}", worst.word().to_uppercase(), data.join(" "))
+    // Where there is no figure, nothing is to stand behind a bar either.
+    let data = if data.is_empty() { String::new() } else { format!(" | {}", data.join(" ")) };
+    format!("UNRESERVE {} - {said}{data}", worst.word().to_uppercase())
 }
 
 /// What a plugin says that could not look.
