@@ -14,7 +14,7 @@ pub const VITALS_DAYS: u32 = 7;
 const SWEEPS_MAX: u32 = 1_000;
 
 /// So many of the newest batches are compared with their entries.
-const BATCHES_MAX: u32 = 100;
+const BATCHES_MAX: u32 = 30;
 
 /// What health asks of our own tables.
 #[must_use]
