@@ -11,7 +11,7 @@ use super::rate::{Rate, Strange, judge_rate};
 use super::unknown::{Reasons, Unindexed, Unknown, unindexed};
 use crate::plan::{FoundBy, Plan};
 use crate::profile::ExpiryHome;
-use crate::shop::{CancelledValue, Figures, OrdersMade, Part, PaymentTimes, ReservationsMade};
+use crate::shop::{CancelledValue, Figures, OrdersMade, PaymentTimes, ReservationsMade};
 
 /// What the shop was asked, and what it answered.
 #[derive(Debug, Clone, Copy)]
@@ -259,10 +259,8 @@ impl ShopSide<'_> {
         let (plan, figures) = (self.plan, self.figures);
         let mut found = Vec::new();
         // What was not asked for has another reason, which no index takes away.
-        let asked = |is_asked: bool| is_asked.then_some(());
-        let orders = asked(!matches!(figures.orders, Part::UnknownZone | Part::NotAsked)).and(plan.counts_orders());
-        let reservations =
-            asked(!matches!(figures.reservations, Part::UnknownZone | Part::NotAsked)).and(plan.counts_reservations());
+        let orders = plan.counts_orders().filter(|_| figures.orders.was_asked());
+        let reservations = plan.counts_reservations().filter(|_| figures.reservations.was_asked());
         if let (Some(made), FoundBy::Everything) = (orders, plan.orders_by()) {
             found.push(unindexed(&plan.order.table, &made.time, &figures.orders, "orders"));
         }

@@ -32,6 +32,12 @@ pub enum Part<T> {
 }
 
 impl<T> Part<T> {
+    /// Whether the database was asked for it, whatever came of that.
+    #[must_use]
+    pub fn was_asked(&self) -> bool {
+        matches!(self, Self::Read(_) | Self::TooMany | Self::TooLong)
+    }
+
     /// What was read.
     #[must_use]
     pub fn read(&self) -> Option<&T> {

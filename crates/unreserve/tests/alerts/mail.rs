@@ -70,6 +70,17 @@ fn channel(server: &MailServer, mode: &str, password: &str) -> String {
     )
 }
 
+/// What `alert test` says of a letter that does not arrive, encrypted in that mode.
+fn refused(server: &MailServer, mode: &str, password: &str, authority: &str) -> String {
+    let shop = Shop::new("");
+    shop.place.file("password", &format!("{password}\n")).file("ca.pem", authority);
+    shop.settings(&channel(server, mode, "password"));
+    let output = shop.run(&["alert", "test"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(server.letters.try_recv().is_err(), "a letter has arrived");
+    stdout(&output)
+}
+
 #[test]
 fn a_letter_arrives_over_an_encrypted_connection_of_either_kind() {
     let certificates = certificates::make();
@@ -94,38 +105,24 @@ fn a_letter_arrives_over_an_encrypted_connection_of_either_kind() {
 #[test]
 fn a_server_that_nobody_vouches_for_gets_neither_letter_nor_password() {
     let server = MailServer::start("implicit", &certificates::make());
-    let shop = Shop::new("");
-    shop.place.file("password", "hunter2\n").file("ca.pem", &certificates::make().authority);
-    shop.settings(&channel(&server, "implicit", "password"));
-    let output = shop.run(&["alert", "test"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stdout(&output).contains("invalid peer certificate"), "{}", stdout(&output));
-    assert!(server.letters.try_recv().is_err());
+    let says = refused(&server, "implicit", "hunter2", &certificates::make().authority);
+    assert!(says.contains("invalid peer certificate"), "{says}");
 }
 
 #[test]
 fn a_wrong_password_is_told_without_it() {
     let certificates = certificates::make();
     let server = MailServer::start("starttls", &certificates);
-    let shop = Shop::new("");
-    shop.place.file("password", "hunter22\n").file("ca.pem", &certificates.authority);
-    shop.settings(&channel(&server, "starttls", "password"));
-    let output = shop.run(&["alert", "test"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stdout(&output).contains("535"), "{}", stdout(&output));
+    let says = refused(&server, "starttls", "hunter22", &certificates.authority);
+    assert!(says.contains("535"), "{says}");
 }
 
 #[test]
 fn a_server_without_starttls_gets_nothing() {
     let certificates = certificates::make();
     let server = MailServer::start("plain", &certificates);
-    let shop = Shop::new("");
-    shop.place.file("password", "hunter2\n").file("ca.pem", &certificates.authority);
-    shop.settings(&channel(&server, "starttls", "password"));
-    let output = shop.run(&["alert", "test"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stdout(&output).contains("STARTTLS"), "{}", stdout(&output));
-    assert!(server.letters.try_recv().is_err());
+    let says = refused(&server, "starttls", "hunter2", &certificates.authority);
+    assert!(says.contains("STARTTLS"), "{says}");
 }
 
 #[test]
